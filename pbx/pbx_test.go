@@ -1,0 +1,75 @@
+package pbx
+
+import (
+	"strings"
+	"testing"
+)
+
+// The ids are part of every subject and every configuration: the list is fixed.
+func TestCatalogue(t *testing.T) {
+	want := strings.Fields(`3cx mitel-a5000-v2 mitel-a5000-v1 aastra-65xx-v1 mitel-a400-pc5 aastra-md-evolution
+		mitel-3300 shoretel alcatel-oxo alcatel-oxe alcatel-oxe-ahl alcatel-4200 asterisk avaya-ipoffice avaya-alchemy
+		cisco-cucm grandstream-ucm panasonic-kx unify-hipath wazo itneo telnowedge fonisk custom`)
+	if len(want) != len(catalogue) {
+		t.Errorf("%d models, want %d", len(catalogue), len(want))
+	}
+	for _, id := range want {
+		m, ok := Lookup(id)
+		if !ok {
+			t.Errorf("no model %s", id)
+			continue
+		}
+		if !ValidID(m.ID) || m.Product == "" || m.Split == nil || m.Charset == "" || len(m.Offers) == 0 || len(m.Variants) == 0 {
+			t.Errorf("%s lacks an id, product, cutter, charset, wire or variant", id)
+		}
+		if m.Parses && len(m.WorkingWires()) == 0 {
+			t.Errorf("%s parses, but no wire brings its tickets", id)
+		}
+		if _, ok := m.Offer(Files); ok && m.Files.Pattern == "" {
+			t.Errorf("%s offers files without a pattern", id)
+		}
+		for _, o := range m.Offers {
+			if m.Works(o.Wire) && o.Wire == MySQL && m.Table.Cursor == "" {
+				t.Errorf("%s works over mysql without a cursor", id)
+			}
+		}
+	}
+}
+
+func TestCucmHead(t *testing.T) {
+	m, _ := Lookup("cisco-cucm")
+	for line, want := range map[string]bool{
+		"\"cdrRecordType\",\"globalCallID_callManagerId\"":             true,
+		"\xef\xbb\xbf\"cdrRecordType\",\"globalCallID_callManagerId\"": true,
+		"INTEGER,INTEGER,VARCHAR(50)":                                  true,
+		"1,2,25449":                                                    false,
+	} {
+		if got := m.Files.Head([]byte(line)); got != want {
+			t.Errorf("Head(%q) = %v", line, got)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for text, want := range map[string]string{
+		"avaya-ipofice": "avaya-ipoffice",
+		"Asterisk":      "asterisk",
+		"cucm":          "cisco-cucm",
+		"zzzzzzzzzz":    "",
+	} {
+		if got := Nearest(text); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestValidID(t *testing.T) {
+	for id, want := range map[string]bool{
+		"lyon": true, "0": true, "a-1": true, strings.Repeat("a", 63): true,
+		"": false, "-a": false, "Lyon": false, "a.b": false, "a_b": false, "é": false, strings.Repeat("a", 64): false,
+	} {
+		if got := ValidID(id); got != want {
+			t.Errorf("ValidID(%q) = %v", id, got)
+		}
+	}
+}
