@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"net/url"
 	"strconv"
 	"sync"
 )
@@ -59,9 +60,10 @@ func Position(offset int64) string { return strconv.FormatInt(offset, 10) }
 // RowPosition is the position of a table's row: its cursor column and value.
 func RowPosition(column, value string) string { return column + "=" + value }
 
-// WholeFile is the origin of a file that is complete when it is collected.
+// WholeFile is the origin of a file that is complete when it is collected. The
+// name is percent-encoded as a path segment, since an origin travels in a header.
 func WholeFile(baseName string, sha [sha256.Size]byte) string {
-	return "file:" + hex.EncodeToString(sha[:]) + ":" + baseName
+	return "file:" + hex.EncodeToString(sha[:]) + ":" + url.PathEscape(baseName)
 }
 
 // GrowingFile is the origin of a file that grows, named by its first complete

@@ -1,0 +1,305 @@
+// Package bus is Trunkline's use of NATS: the connection, the streams and
+// key-value buckets, ticket messages, and the committer that publishes with an
+// acknowledgement that means disk.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline.internal/proto/wire"
+)
+
+// Config says how to reach NATS and how much it may keep.
+type Config struct {
+	// URL of the server or servers, comma-separated.
+	URL string
+	// Name of this client, for people who look at the server.
+	Name string
+	// TicketsMaxBytes and CdrsMaxBytes bound the streams; 0: the defaults.
+	TicketsMaxBytes, CdrsMaxBytes int64
+	// Replicas of streams and buckets; 0: one.
+	Replicas int
+	// Options are credentials, TLS, or the in-process server.
+	Options []nats.Option
+
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Bus is a connection to NATS, and what the services keep there.
+type Bus struct {
+	Conn *nats.Conn
+	JS   jetstream.JetStream
+
+	Links     *Links
+	Positions *Positions
+	Leases    *Leases
+
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	ready   chan struct{}
+	once    sync.Once
+
+	mu sync.Mutex
+	// down ends when the connection does, so that nobody waits for an answer
+	// that cannot come.
+	down context.Context
+	cut  context.CancelFunc
+}
+
+// Connect begins to connect and returns at once; Ready waits for the server. It
+// reconnects for ever.
+func Connect(cfg Config) (*Bus, error) {
+	if cfg.URL == "" {
+		return nil, errors.New("nats: no url")
+	}
+	if cfg.Log == nil {
+		return nil, errors.New("nats: no logger")
+	}
+	if cfg.TicketsMaxBytes == 0 {
+		cfg.TicketsMaxBytes = DefaultMaxBytes
+	}
+	if cfg.CdrsMaxBytes == 0 {
+		cfg.CdrsMaxBytes = DefaultMaxBytes
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 1
+	}
+	b := &Bus{cfg: cfg, log: cfg.Log, ready: make(chan struct{})}
+	b.down, b.cut = context.WithCancel(context.Background())
+	b.metrics = newMetrics(cfg.Metrics)
+	opts := append([]nats.Option{
+		nats.Name("trunkline " + cfg.Name),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		// What is published while the line is down must fail, not wait in memory
+		// behind the caller's back.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.metrics.connected.Set(0)
+			b.mu.Lock()
+			b.cut()
+			b.down, b.cut = context.WithCancel(context.Background())
+			b.mu.Unlock()
+			if err != nil {
+				b.log.Warn("nats disconnected", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			b.metrics.connected.Set(1)
+			b.log.Info("nats reconnected", "server", c.ConnectedUrlRedacted())
+		}),
+		nats.ConnectHandler(func(*nats.Conn) { b.metrics.connected.Set(1) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.metrics.errors.Inc()
+			b.log.Warn("nats", "error", err)
+		}),
+	}, cfg.Options...)
+	var err error
+	if b.Conn, err = nats.Connect(cfg.URL, opts...); err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	if b.JS, err = jetstream.New(b.Conn, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
+		b.Conn.Close()
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	return b, nil
+}
+
+// Run makes the streams and buckets, retrying until NATS answers, then calls
+// ready and waits for ctx. Only what cannot mend itself is an error.
+func (b *Bus) Run(ctx context.Context, ready func()) error {
+	back := Backoff{Max: 5 * time.Second}
+	for told := false; ; {
+		err := b.ensure(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !told {
+			b.log.Warn("waiting for nats", "url", redact(b.cfg.URL), "error", err)
+			told = true
+		}
+		if back.Wait(ctx) != nil {
+			return nil
+		}
+	}
+	b.once.Do(func() { close(b.ready) })
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+// Ready waits until NATS has answered and its streams exist.
+func (b *Bus) Ready(ctx context.Context) error {
+	select {
+	case <-b.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Check is nil while NATS is connected and its streams exist: for readiness.
+func (b *Bus) Check() error {
+	if !b.Conn.IsConnected() {
+		return errors.New("nats is not connected")
+	}
+	select {
+	case <-b.ready:
+		return nil
+	default:
+		return errors.New("nats has no streams yet")
+	}
+}
+
+// whileConnected derives a context that also ends when the connection does.
+func (b *Bus) whileConnected(ctx context.Context) (context.Context, context.CancelFunc) {
+	b.mu.Lock()
+	down := b.down
+	b.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(down, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Close ends the connection.
+func (b *Bus) Close() { b.Conn.Close() }
+
+// DefaultMaxBytes bounds a stream where nothing is configured.
+const DefaultMaxBytes = 8 << 30
+
+func (b *Bus) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name:        wire.StreamTickets,
+			Description: "call tickets as the PBXs gave them",
+			Subjects:    []string{wire.TicketSubjects},
+			MaxAge:      30 * 24 * time.Hour,
+			MaxBytes:    b.cfg.TicketsMaxBytes,
+		},
+		{
+			Name:        wire.StreamCdrs,
+			Description: "a receipt for every ticket: CDR, ignored or dead",
+			Subjects:    []string{wire.CdrSubjects},
+			MaxAge:      30 * 24 * time.Hour,
+			MaxBytes:    b.cfg.CdrsMaxBytes,
+		},
+	}
+}
+
+// ensure makes what is missing, and brings an existing stream nearer to what is
+// wanted as far as that loses nothing.
+func (b *Bus) ensure(ctx context.Context) error {
+	for _, want := range b.streams() {
+		want.Retention = jetstream.LimitsPolicy
+		want.Storage = jetstream.FileStorage
+		want.Discard = jetstream.DiscardNew
+		want.Duplicates = duplicateWindow
+		want.AllowAtomicPublish = true
+		want.Replicas = b.cfg.Replicas
+		if err := b.ensureStream(ctx, want); err != nil {
+			return fmt.Errorf("stream %s: %w", want.Name, err)
+		}
+	}
+	for _, want := range []struct {
+		bucket string
+		ttl    time.Duration
+		use    func(jetstream.KeyValue)
+	}{
+		{wire.BucketLinks, 0, func(kv jetstream.KeyValue) { b.Links = &Links{kv: kv, log: b.log} }},
+		{wire.BucketPositions, 0, func(kv jetstream.KeyValue) { b.Positions = &Positions{kv: kv} }},
+		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log} }},
+	} {
+		kv, err := b.JS.KeyValue(ctx, want.bucket)
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			kv, err = b.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: want.bucket, TTL: want.ttl, History: 1, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage,
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("bucket %s: %w", want.bucket, err)
+		}
+		want.use(kv)
+	}
+	return nil
+}
+
+// duplicateWindow covers the retries of a publisher; what comes later is one
+// row by its ticket id.
+const duplicateWindow = 5 * time.Minute
+
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
+	stream, err := b.JS.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = b.JS.CreateStream(ctx, want)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	have := stream.CachedInfo()
+	next := have.Config
+	if err := mayUse(next, want); err != nil {
+		return err
+	}
+	changed := false
+	widen := func(get func(*jetstream.StreamConfig) *int64) {
+		if h, w := get(&next), *get(&want); *h > 0 && w > *h {
+			*h, changed = w, true
+		}
+	}
+	widen(func(c *jetstream.StreamConfig) *int64 { return &c.MaxBytes })
+	widen(func(c *jetstream.StreamConfig) *int64 { return (*int64)(&c.MaxAge) })
+	if !next.AllowAtomicPublish {
+		next.AllowAtomicPublish, changed = true, true
+	}
+	if next.Discard != jetstream.DiscardNew {
+		next.Discard, changed = jetstream.DiscardNew, true
+	}
+	if !changed {
+		return nil
+	}
+	_, err = b.JS.UpdateStream(ctx, next)
+	return err
+}
+
+// mayUse refuses a stream that an operator must change by hand.
+func mayUse(have, want jetstream.StreamConfig) error {
+	switch {
+	case have.Retention != jetstream.LimitsPolicy:
+		return fmt.Errorf("it has %s retention: it must be limits, or tickets vanish when they are read", have.Retention)
+	case have.Storage != jetstream.FileStorage:
+		return errors.New("it is kept in memory: it must be kept in files")
+	case len(have.Subjects) != 1 || have.Subjects[0] != want.Subjects[0]:
+		return fmt.Errorf("its subjects are %v: they must be %v", have.Subjects, want.Subjects)
+	case have.NoAck:
+		return errors.New("it does not acknowledge: no_ack must be off")
+	}
+	return nil
+}
+
+// Consumer makes or updates a durable pull consumer.
+func (b *Bus) Consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	cfg.AckPolicy = jetstream.AckExplicitPolicy
+	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
+	cfg.MaxDeliver = -1
+	c, err := b.JS.CreateOrUpdateConsumer(ctx, stream, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("consumer %s on %s: %w", cfg.Durable, stream, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,338 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+// Limits of one atomic batch: the server's, and what a slow line still carries
+// before a publish times out.
+const (
+	maxBatchMessages = 1000
+	maxBatchBytes    = 4 << 20
+	commitTimeout    = 15 * time.Second
+)
+
+// Committer publishes to one stream with an acknowledgement that means disk.
+// One committer serves a process and stream: what queued up while the last
+// commit was under way is the next atomic batch, so that a sync to disk is
+// shared by all who wait for it.
+type Committer struct {
+	bus    *Bus
+	stream string
+	queue  chan *commit
+}
+
+type commit struct {
+	msgs []*nats.Msg
+	size int
+	done chan error
+}
+
+// NewCommitter makes the committer of a stream. Run must run while it is used.
+func (b *Bus) NewCommitter(stream string) *Committer {
+	return &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages)}
+}
+
+// ErrRefused marks a message that the stream will never take: a foreign
+// subject, no permission, too large.
+var ErrRefused = errors.New("refused by NATS")
+
+// Publish returns when all messages are on disk; their Nats-Msg-Id makes one of
+// two. It waits for as long as NATS is away or the stream is full. The error is
+// ctx's, or wraps ErrRefused. Messages are the committer's until then, and may
+// still be published after ctx ended.
+func (c *Committer) Publish(ctx context.Context, msgs ...*nats.Msg) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	waiting := c.bus.metrics.waiting.WithLabelValues(c.stream)
+	waiting.Add(float64(len(msgs)))
+	defer waiting.Sub(float64(len(msgs)))
+	dones := make([]chan error, 0, 1)
+	for len(msgs) > 0 {
+		n, size := cutBatch(msgs)
+		one := &commit{msgs: msgs[:n:n], size: size, done: make(chan error, 1)}
+		msgs = msgs[n:]
+		select {
+		case c.queue <- one:
+			dones = append(dones, one.done)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var first error
+	for _, done := range dones {
+		select {
+		case err := <-done:
+			if first == nil {
+				first = err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return first
+}
+
+// cutBatch is how many of the messages fit one atomic batch, and their bytes.
+func cutBatch(msgs []*nats.Msg) (n, size int) {
+	for n < len(msgs) && n < maxBatchMessages {
+		s := msgs[n].Size()
+		if n > 0 && size+s > maxBatchBytes {
+			break
+		}
+		size += s
+		n++
+	}
+	return n, size
+}
+
+// Run commits until ctx is done. Requests that are queued then get ctx's error.
+func (c *Committer) Run(ctx context.Context) error {
+	var next *commit
+	for {
+		batch, size, count := []*commit(nil), 0, 0
+		if next != nil {
+			batch, size, count, next = append(batch, next), next.size, len(next.msgs), nil
+		} else {
+			select {
+			case one := <-c.queue:
+				batch, size, count = append(batch, one), one.size, len(one.msgs)
+			case <-ctx.Done():
+				c.drain(ctx.Err())
+				return nil
+			}
+		}
+	gather:
+		for count < maxBatchMessages && size < maxBatchBytes {
+			select {
+			case one := <-c.queue:
+				if count+len(one.msgs) > maxBatchMessages || size+one.size > maxBatchBytes {
+					next = one
+					break gather
+				}
+				batch, size, count = append(batch, one), size+one.size, count+len(one.msgs)
+			default:
+				break gather
+			}
+		}
+		c.commit(ctx, batch)
+		if ctx.Err() != nil {
+			if next != nil {
+				next.done <- ctx.Err()
+			}
+			c.drain(ctx.Err())
+			return nil
+		}
+	}
+}
+
+func (c *Committer) drain(err error) {
+	for {
+		select {
+		case one := <-c.queue:
+			one.done <- err
+		default:
+			return
+		}
+	}
+}
+
+// commit publishes what was gathered, again and again while the reason to fail
+// is not the messages' own.
+func (c *Committer) commit(ctx context.Context, batch []*commit) {
+	msgs := distinct(batch)
+	back := Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}
+	var told time.Time
+	for {
+		err := c.publish(ctx, msgs)
+		switch {
+		case err == nil:
+			m := c.bus.metrics
+			m.commits.WithLabelValues(c.stream).Inc()
+			m.committed.WithLabelValues(c.stream).Add(float64(len(msgs)))
+			answer(batch, nil)
+			return
+		case ctx.Err() != nil:
+			answer(batch, ctx.Err())
+			return
+		case errors.Is(err, errDuplicateInBatch), errors.Is(err, ErrRefused) && len(msgs) > 1:
+			c.oneByOne(ctx, batch)
+			return
+		case errors.Is(err, ErrRefused):
+			answer(batch, err)
+			return
+		}
+		c.bus.metrics.retries.WithLabelValues(c.stream, retryReason(err)).Inc()
+		if time.Since(told) > time.Minute {
+			told = time.Now()
+			c.bus.log.Warn("publish is waiting", "stream", c.stream, "messages", len(msgs), "error", err)
+		}
+		if back.Wait(ctx) != nil {
+			answer(batch, ctx.Err())
+			return
+		}
+	}
+}
+
+// oneByOne publishes singly what no batch takes: the stream has some of it
+// already, or refuses some of it.
+func (c *Committer) oneByOne(ctx context.Context, batch []*commit) {
+	for _, one := range batch {
+		var first error
+		for _, msg := range one.msgs {
+			single := &commit{msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
+			c.commit(ctx, []*commit{single})
+			if err := <-single.done; err != nil && first == nil {
+				first = err
+			}
+		}
+		one.done <- first
+	}
+}
+
+func answer(batch []*commit, err error) {
+	for _, one := range batch {
+		one.done <- err
+	}
+}
+
+// distinct lists the messages, each id once: a batch with a doubled id is
+// refused whole.
+func distinct(batch []*commit) []*nats.Msg {
+	if len(batch) == 1 && len(batch[0].msgs) == 1 {
+		return batch[0].msgs
+	}
+	seen := make(map[string]struct{})
+	var out []*nats.Msg
+	for _, one := range batch {
+		for _, msg := range one.msgs {
+			if id := msg.Header.Get(jetstream.MsgIDHeader); id != "" {
+				if _, ok := seen[id]; ok {
+					continue
+				}
+				seen[id] = struct{}{}
+			}
+			out = append(out, msg)
+		}
+	}
+	return out
+}
+
+var errDuplicateInBatch = errors.New("the batch holds a message that the stream has")
+
+// Headers of ADR-50's atomic batch publish.
+const (
+	headerBatchID       = "Nats-Batch-Id"
+	headerBatchSequence = "Nats-Batch-Sequence"
+	headerBatchCommit   = "Nats-Batch-Commit"
+)
+
+var inboxes = sync.Pool{New: func() any { return nuid.New() }}
+
+func batchID() string {
+	n := inboxes.Get().(*nuid.NUID)
+	defer inboxes.Put(n)
+	return n.Next()
+}
+
+func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
+	ctx, disconnect := c.bus.whileConnected(ctx)
+	defer disconnect()
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	last := msgs[len(msgs)-1]
+	if len(msgs) > 1 {
+		// A message that is tried again singly must not look like part of a batch.
+		defer func() {
+			for _, msg := range msgs {
+				msg.Header.Del(headerBatchID)
+				msg.Header.Del(headerBatchSequence)
+				msg.Header.Del(headerBatchCommit)
+			}
+		}()
+		id := batchID()
+		for i, msg := range msgs {
+			msg.Header.Set(headerBatchID, id)
+			msg.Header.Set(headerBatchSequence, strconv.Itoa(i+1))
+			if i == len(msgs)-1 {
+				msg.Header.Set(headerBatchCommit, "1")
+				break
+			}
+			if err := c.bus.Conn.PublishMsg(msg); err != nil {
+				return classify(err)
+			}
+		}
+	}
+	reply, err := c.bus.Conn.RequestMsgWithContext(ctx, last)
+	if err != nil {
+		return classify(err)
+	}
+	var ack struct {
+		Error     *jetstream.APIError `json:"error"`
+		Stream    string              `json:"stream"`
+		Duplicate bool                `json:"duplicate"`
+	}
+	if err := json.Unmarshal(reply.Data, &ack); err != nil {
+		return fmt.Errorf("unreadable acknowledgement: %w", err)
+	}
+	switch {
+	case ack.Error != nil:
+		return classify(ack.Error)
+	case ack.Stream != c.stream:
+		return fmt.Errorf("%w: stream %q took the message meant for %s", ErrRefused, ack.Stream, c.stream)
+	case ack.Duplicate:
+		c.bus.metrics.duplicates.WithLabelValues(c.stream).Inc()
+	}
+	return nil
+}
+
+// Error codes of the server's errors.json.
+const (
+	codeMessageTooLarge  = 10054
+	codeDuplicateInBatch = 10201
+)
+
+func classify(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api):
+		switch api.ErrorCode {
+		case codeDuplicateInBatch:
+			return errDuplicateInBatch
+		case codeMessageTooLarge:
+			return fmt.Errorf("%w: %s", ErrRefused, api.Description)
+		}
+	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrBadHeaderMsg),
+		errors.Is(err, nats.ErrPermissionViolation):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
+func retryReason(err error) string {
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api):
+		if strings.Contains(api.Description, "maximum") {
+			return "stream_full"
+		}
+		return "code_" + strconv.Itoa(int(api.ErrorCode))
+	case errors.Is(err, nats.ErrNoResponders):
+		return "no_stream"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return "timeout"
+	}
+	return "disconnected"
+}

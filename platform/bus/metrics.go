@@ -1,0 +1,30 @@
+package bus
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	connected  prometheus.Gauge
+	errors     prometheus.Counter
+	committed  *prometheus.CounterVec
+	commits    *prometheus.CounterVec
+	retries    *prometheus.CounterVec
+	duplicates *prometheus.CounterVec
+	waiting    *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	byStream := []string{"stream"}
+	m := &metrics{
+		connected:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "trunkline_nats_connected", Help: "1 while connected to NATS."}),
+		errors:     prometheus.NewCounter(prometheus.CounterOpts{Name: "trunkline_nats_errors_total", Help: "Asynchronous errors of the NATS client."}),
+		committed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_messages_total", Help: "Messages acknowledged by JetStream."}, byStream),
+		commits:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commits_total", Help: "Commits, of one message or an atomic batch."}, byStream),
+		retries:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_retries_total", Help: "Commits tried again, by why."}, []string{"stream", "reason"}),
+		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_duplicates_total", Help: "Messages that the stream had already."}, byStream),
+		waiting:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "trunkline_commit_waiting", Help: "Messages waiting for their acknowledgement."}, byStream),
+	}
+	if reg != nil {
+		reg.MustRegister(m.connected, m.errors, m.committed, m.commits, m.retries, m.duplicates, m.waiting)
+	}
+	return m
+}

@@ -1,0 +1,193 @@
+// Package config reads the one YAML file of all services. Whatever is wrong in
+// it is told with file, line and what would be right.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"trunkline.internal/pbx"
+)
+
+// Config is the whole configuration. Each service reads its part.
+type Config struct {
+	// Data is the folder of everything that the process keeps.
+	Data       string     `yaml:"data"`
+	NATS       NATS       `yaml:"nats"`
+	ClickHouse ClickHouse `yaml:"clickhouse"`
+	SQL        SQL        `yaml:"sql"`
+	Metrics    Metrics    `yaml:"metrics"`
+	Sites      []Site     `yaml:"sites"`
+}
+
+// NATS says how to reach the hub and how much its streams may keep.
+type NATS struct {
+	URL       string `yaml:"url"`
+	CredsFile string `yaml:"creds_file"`
+	TLS       TLS    `yaml:"tls"`
+	Listen    string `yaml:"listen"`
+	Replicas  int    `yaml:"replicas"`
+	Tickets   Stream `yaml:"tickets"`
+	Cdrs      Stream `yaml:"cdrs"`
+}
+
+// Stream bounds a stream.
+type Stream struct {
+	MaxBytes Bytes `yaml:"max_bytes"`
+}
+
+// TLS names files in PEM.
+type TLS struct {
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// Insecure takes any certificate: for first tests only.
+	Insecure bool `yaml:"insecure"`
+}
+
+// ClickHouse says where the sink writes.
+type ClickHouse struct {
+	// Addr lists host:port, tried in order.
+	Addr []string `yaml:"addr"`
+	// Protocol is `native` or `http`.
+	Protocol string `yaml:"protocol"`
+	Database string `yaml:"database"`
+	User     string `yaml:"user"`
+	Secret   `yaml:",inline"`
+	TLS      *TLS `yaml:"tls"`
+	// Cluster names a cluster for replicated and distributed tables.
+	Cluster string `yaml:"cluster"`
+}
+
+// SQL is the embedded engine's HTTP front.
+type SQL struct {
+	Listen string `yaml:"listen"`
+}
+
+// Metrics is where a process tells how it is: /metrics, /healthz, /readyz.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+}
+
+// Site is a place with one PBX or more.
+type Site struct {
+	ID            string            `yaml:"id"`
+	Timezone      string            `yaml:"timezone"`
+	Country       string            `yaml:"country"`
+	OutsidePrefix string            `yaml:"outside_prefix"`
+	Labels        map[string]string `yaml:"labels"`
+	Links         []Link            `yaml:"links"`
+}
+
+// Link is the connection of one PBX. Exactly one wire is set.
+type Link struct {
+	ID    string    `yaml:"id"`
+	Model string    `yaml:"model"`
+	Parse pbx.Parse `yaml:"parse"`
+
+	TCP   *TCP   `yaml:"tcp"`
+	Files *Files `yaml:"files"`
+	MySQL *MySQL `yaml:"mysql"`
+
+	// Wires of the catalogue that this version does not serve: known, so that
+	// the error can say so.
+	OXE        any `yaml:"oxe"`
+	AHL        any `yaml:"ahl"`
+	FTP        any `yaml:"ftp"`
+	SFTP       any `yaml:"sftp"`
+	HTTP       any `yaml:"http"`
+	FTPServer  any `yaml:"ftp_server"`
+	SFTPServer any `yaml:"sftp_server"`
+	HTTPServer any `yaml:"http_server"`
+	TFTP       any `yaml:"tftp"`
+}
+
+// TCP is a stream of lines: we listen, or we dial.
+type TCP struct {
+	// Listen is host:port; links may share it when their Allow ranges are
+	// disjoint.
+	Listen string `yaml:"listen"`
+	// Allow lists the addresses that may connect; empty: any.
+	Allow []netip.Prefix `yaml:"allow"`
+	// MaxConnections of this link at a time; 0: 64.
+	MaxConnections int `yaml:"max_connections"`
+	// Idle closes a connection on which nothing came for so long; 0: never.
+	Idle Duration `yaml:"idle"`
+
+	// Dial is the PBX's host:port.
+	Dial string `yaml:"dial"`
+	// Secret is the password of the PBX's log-in dialogue; empty: the factory's.
+	Secret `yaml:",inline"`
+}
+
+// Files is a folder that ticket files appear in.
+type Files struct {
+	Dir string `yaml:"dir"`
+	// Pattern of base names as of path.Match; empty: the model's.
+	Pattern string `yaml:"pattern"`
+	// Grows tells a log that is appended to; nil: as the model writes.
+	Grows *bool `yaml:"grows"`
+	// After is what becomes of a collected file.
+	After After `yaml:"after"`
+	// Every is how often the folder is looked at; 0: 5 s.
+	Every Duration `yaml:"every"`
+	// Settle is how long a whole file must not have changed before it is read;
+	// 0: 5 s.
+	Settle Duration `yaml:"settle"`
+}
+
+// After is what becomes of a collected file, once its last ticket is
+// acknowledged. The zero value keeps it.
+type After struct {
+	// Delete removes the file so long after; nil: not.
+	Delete *time.Duration
+	// Move is a folder that the file is moved to.
+	Move string
+	// Rename appends `.old`.
+	Rename bool
+}
+
+// MySQL is a table of tickets.
+type MySQL struct {
+	Addr     string `yaml:"addr"`
+	Database string `yaml:"database"`
+	// Table and Cursor; empty: the model's.
+	Table  string `yaml:"table"`
+	Cursor string `yaml:"cursor"`
+	User   string `yaml:"user"`
+	Secret `yaml:",inline"`
+	TLS    *TLS `yaml:"tls"`
+	// Every is how often the table is asked; 0: 10 s.
+	Every Duration `yaml:"every"`
+	// Overlap is how many keys behind the cursor are read again, for rows that
+	// become visible late; nil: 200.
+	Overlap *int `yaml:"overlap"`
+	// Epoch is raised by an operator after the table was reset.
+	Epoch int `yaml:"epoch"`
+}
+
+// LinkOf is a link with the site it belongs to.
+type LinkOf struct {
+	*Link
+	Site *Site
+}
+
+// Links lists every link of the configuration.
+func (c *Config) Links() []LinkOf {
+	var out []LinkOf
+	for i := range c.Sites {
+		for j := range c.Sites[i].Links {
+			out = append(out, LinkOf{&c.Sites[i].Links[j], &c.Sites[i]})
+		}
+	}
+	return out
+}
+
+// Settings is what the parser needs of the link.
+func (l LinkOf) Settings() pbx.Settings {
+	return pbx.Settings{
+		Site: l.Site.ID, Link: l.ID, Model: l.Model,
+		Timezone: l.Site.Timezone, Country: l.Site.Country, OutsidePrefix: l.Site.OutsidePrefix,
+		Labels: l.Site.Labels, Parse: l.Parse,
+	}
+}
