@@ -1,0 +1,351 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/encoding/ianaindex"
+
+	"trunkline.internal/pbx"
+)
+
+func (in *reading) validate(c *Config) {
+	if p := c.ClickHouse.Protocol; p != "native" && p != "http" {
+		in.problemAt("clickhouse.protocol", "clickhouse.protocol: %q: give native or http", p)
+	}
+	for i, a := range c.ClickHouse.Addr {
+		in.address(fmt.Sprintf("clickhouse.addr[%d]", i), a)
+	}
+	in.secret("clickhouse", c.ClickHouse.Secret)
+	if c.SQL.Listen != "off" {
+		in.address("sql.listen", c.SQL.Listen)
+	}
+	if c.Metrics.Listen != "off" {
+		in.address("metrics.listen", c.Metrics.Listen)
+	}
+	if r := c.NATS.Replicas; r < 0 || r > 5 {
+		in.problemAt("nats.replicas", "nats.replicas: %d: give 1, 3 or 5", r)
+	}
+	u := uses{in: in, sites: map[string]string{}, folders: map[string]string{}, tables: map[string]string{}}
+	for i := range c.Sites {
+		u.site(&c.Sites[i], fmt.Sprintf("sites[%d]", i))
+	}
+	u.ports()
+}
+
+// uses remembers what the links use, to find what two of them claim.
+type uses struct {
+	in      *reading
+	sites   map[string]string
+	folders map[string]string
+	tables  map[string]string
+	listens []listen
+}
+
+type listen struct {
+	host, port string
+	allow      []netip.Prefix
+	path, name string
+}
+
+func (u *uses) site(s *Site, at string) {
+	in := u.in
+	if !pbx.ValidID(s.ID) {
+		in.problemAt(at+".id", "%s.id: %q: a site's id has 1 to 63 of a-z, 0-9 and -, and never changes", at, s.ID)
+	} else if other, ok := u.sites[s.ID]; ok {
+		in.problemAt(at+".id", "%s.id: site %q is there already, at %s", at, s.ID, other)
+	} else {
+		u.sites[s.ID] = in.where(at + ".id")
+	}
+	in.timezone(at+".timezone", s.Timezone, true)
+	if c := s.Country; c != "" && (len(c) != 2 || strings.ToUpper(c) != c) {
+		in.problemAt(at+".country", "%s.country: %q: give an ISO 3166 code of two capitals, such as FR", at, c)
+	}
+	for _, r := range s.OutsidePrefix {
+		if !strings.ContainsRune("0123456789*#", r) {
+			in.problemAt(at+".outside_prefix", "%s.outside_prefix: %q: give the keys that people press, such as \"0\"", at, s.OutsidePrefix)
+			break
+		}
+	}
+	ids := make(map[string]bool)
+	for i := range s.Links {
+		l, at := &s.Links[i], fmt.Sprintf("%s.links[%d]", at, i)
+		switch {
+		case !pbx.ValidID(l.ID):
+			in.problemAt(at+".id", "%s.id: %q: a link's id has 1 to 63 of a-z, 0-9 and -, and never changes", at, l.ID)
+		case ids[l.ID]:
+			in.problemAt(at+".id", "%s.id: site %s has a link %q already", at, s.ID, l.ID)
+		}
+		ids[l.ID] = true
+		u.link(s, l, at)
+	}
+}
+
+func (u *uses) link(s *Site, l *Link, at string) {
+	in := u.in
+	name := s.ID + "/" + l.ID
+	model, ok := pbx.Lookup(l.Model)
+	if !ok {
+		near := pbx.Nearest(l.Model)
+		if near != "" {
+			near = fmt.Sprintf(": is it %q?", near)
+		}
+		in.problemAt(at+".model", "%s.model: no model %q%s `trunkline models` lists them", at, l.Model, orWord(near, ":"))
+		return
+	}
+	wires := l.wires()
+	if len(wires) != 1 {
+		in.problemAt(at, "%s: link %s needs exactly one wire, and has %s: %s can use %s", at, name, orWord(strings.Join(wires, " and "), "none"), l.Model, offers(model))
+		return
+	}
+	wire, key := pbx.Wire(wires[0]), wires[0]
+	if l.TCP != nil {
+		switch {
+		case (l.TCP.Listen == "") == (l.TCP.Dial == ""):
+			in.problemAt(at+".tcp", "%s.tcp: give listen (the PBX connects to us) or dial (we connect to the PBX)", at)
+			return
+		case l.TCP.Listen != "":
+			wire = pbx.TCPListen
+		default:
+			wire = pbx.TCPDial
+		}
+	}
+	if _, ok := model.Offer(wire); !ok {
+		in.problemAt(at+"."+key, "%s.%s: %s offers no %s: it can use %s", at, key, l.Model, wire, offers(model))
+		return
+	}
+	if !model.Works(wire) {
+		what := fmt.Sprintf("%s over %s does not work yet in this version", l.Model, wire)
+		if working := model.WorkingWires(); len(working) > 0 {
+			what += fmt.Sprintf(": use %s", wireList(working))
+		}
+		in.problemAt(at+"."+key, "%s.%s: %s", at, key, what)
+		return
+	}
+	switch {
+	case l.TCP != nil:
+		u.tcp(l.TCP, at+".tcp", name)
+	case l.Files != nil:
+		u.files(l.Files, model, at+".files", name)
+	case l.MySQL != nil:
+		u.mysql(l.MySQL, model, at+".mysql", name)
+	}
+	in.parseSettings(&l.Parse, at+".parse")
+}
+
+// wires lists the keys of the wires that are set.
+func (l *Link) wires() []string {
+	var out []string
+	v := reflect.ValueOf(l).Elem()
+	for i := range v.NumField() {
+		if k := v.Field(i).Kind(); (k == reflect.Pointer || k == reflect.Interface) && !v.Field(i).IsNil() {
+			out = append(out, v.Type().Field(i).Tag.Get("yaml"))
+		}
+	}
+	return out
+}
+
+func offers(m *pbx.Model) string {
+	if w := m.WorkingWires(); len(w) > 0 {
+		return wireList(w)
+	}
+	return "nothing in this version"
+}
+
+func wireList(wires []pbx.Wire) string {
+	names := make([]string, len(wires))
+	for i, w := range wires {
+		names[i] = string(w)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (u *uses) tcp(t *TCP, at, name string) {
+	in := u.in
+	if t.Dial != "" {
+		in.address(at+".dial", t.Dial)
+		if host, _, _ := net.SplitHostPort(t.Dial); host == "" {
+			in.problemAt(at+".dial", "%s.dial: %q: give the PBX's address and port, such as 10.1.0.5:2300", at, t.Dial)
+		}
+		if len(t.Allow) > 0 {
+			in.problemAt(at+".allow", "%s.allow: only a link that listens has an allow-list", at)
+		}
+		in.secret(at, t.Secret)
+		return
+	}
+	if t.Set() {
+		in.problemAt(at, "%s: a link that listens has no password", at)
+	}
+	if in.address(at+".listen", t.Listen) {
+		host, port, _ := net.SplitHostPort(t.Listen)
+		u.listens = append(u.listens, listen{host, port, t.Allow, at + ".listen", name})
+	}
+	if t.MaxConnections < 0 {
+		in.problemAt(at+".max_connections", "%s.max_connections: %d: give a number above 0", at, t.MaxConnections)
+	}
+}
+
+// ports finds links on one port whose allow-lists do not tell them apart.
+func (u *uses) ports() {
+	for i, a := range u.listens {
+		for _, b := range u.listens[:i] {
+			if a.port != b.port || a.port == "0" || a.host != b.host && !wildcard(a.host) && !wildcard(b.host) {
+				continue
+			}
+			if disjoint(a.allow, b.allow) {
+				continue
+			}
+			u.in.problemAt(a.path, "%s: link %s listens on port %s, and so does link %s (%s): give both `allow` ranges that do not overlap, or another port",
+				a.path, a.name, a.port, b.name, u.in.where(b.path))
+		}
+	}
+}
+
+func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+
+func disjoint(a, b []netip.Prefix) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	for _, p := range a {
+		if slices.ContainsFunc(b, p.Overlaps) {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *uses) files(f *Files, model *pbx.Model, at, name string) {
+	in := u.in
+	if f.Dir == "" {
+		in.problemAt(at, "%s.dir: give the folder that the ticket files appear in", at)
+		return
+	}
+	pattern := f.Pattern
+	if pattern == "" {
+		pattern = model.Files.Pattern
+	}
+	if _, err := path.Match(pattern, ""); err != nil {
+		in.problemAt(at+".pattern", "%s.pattern: %q: give one such as cdr_* or SMDR*.csv", at, pattern)
+	}
+	key := filepath.Clean(f.Dir) + "/" + pattern
+	if other, ok := u.folders[key]; ok {
+		in.problemAt(at+".dir", "%s: link %s collects %s, and so does link %s: each file belongs to one link", at, name, key, other)
+	}
+	u.folders[key] = name
+	grows := model.Files.Grows
+	if f.Grows != nil {
+		grows = *f.Grows
+	}
+	if grows && f.After != (After{}) {
+		in.problemAt(at+".after", "%s.after: a file that grows is only ever kept", at)
+	}
+}
+
+func (u *uses) mysql(m *MySQL, model *pbx.Model, at, name string) {
+	in := u.in
+	if m.Addr == "" {
+		in.problemAt(at, "%s.addr: give the server's address, such as 10.1.0.7:3306", at)
+	} else {
+		in.address(at+".addr", m.Addr)
+	}
+	if m.Database == "" {
+		in.problemAt(at, "%s.database: give the database, such as asteriskcdrdb", at)
+	}
+	if m.User == "" {
+		in.problemAt(at, "%s.user: give a user that may only read the table", at)
+	}
+	in.secret(at, m.Secret)
+	if m.Overlap != nil && *m.Overlap < 0 {
+		in.problemAt(at+".overlap", "%s.overlap: %d: give 0 or more", at, *m.Overlap)
+	}
+	table := m.Table
+	if table == "" {
+		table = model.Table.Name
+	}
+	key := m.Addr + "/" + m.Database + "." + table
+	if other, ok := u.tables[key]; ok {
+		in.problemAt(at, "%s: link %s reads %s, and so does link %s: each row belongs to one link", at, name, key, other)
+	}
+	u.tables[key] = name
+}
+
+func (in *reading) parseSettings(p *pbx.Parse, at string) {
+	in.timezone(at+".timezone", p.Timezone, false)
+	in.oneOf(at+".time_is", p.TimeIs, "start", "end")
+	in.oneOf(at+".date_order", p.DateOrder, "dmy", "mdy", "ymd", "ydm")
+	if p.Clock != 0 && p.Clock != 12 && p.Clock != 24 {
+		in.problemAt(at+".clock", "%s.clock: %d: give 12 or 24", at, p.Clock)
+	}
+	if p.Charset != "" {
+		if enc, err := ianaindex.IANA.Encoding(p.Charset); err != nil || enc == nil {
+			in.problemAt(at+".charset", "%s.charset: %q: give an IANA name such as utf-8, iso-8859-1 or windows-1252", at, p.Charset)
+		}
+	}
+	if p.Layout != "" {
+		in.problemAt(at+".layout", "%s.layout: this version reads no layouts", at)
+	}
+	for flag, direction := range p.AMAFlags {
+		in.oneOf(at+".amaflags."+strconv.Itoa(flag), direction, "inbound", "outbound", "internal")
+	}
+	if c := p.Currency; c != "" && (len(c) != 3 || strings.ToUpper(c) != c) {
+		in.problemAt(at+".currency", "%s.currency: %q: give an ISO 4217 code such as EUR", at, c)
+	}
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"charge_scale", p.ChargeScale}, {"masked_digits", p.MaskedDigits}} {
+		if n.value < 0 {
+			in.problemAt(at+"."+n.key, "%s.%s: %d: give a number above 0", at, n.key, n.value)
+		}
+	}
+}
+
+func (in *reading) oneOf(at, value string, allowed ...string) {
+	if value != "" && !slices.Contains(allowed, value) {
+		in.problemAt(at, "%s: %q: give %s", at, value, strings.Join(allowed, ", "))
+	}
+}
+
+func (in *reading) timezone(at, name string, needed bool) {
+	if name == "" && !needed {
+		return
+	}
+	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+		in.problemAt(at, "%s: no time zone %q: give an IANA name such as Europe/Paris", at, name)
+	}
+}
+
+func (in *reading) secret(at string, s Secret) {
+	if s.PasswordEnv != "" && s.PasswordFile != "" {
+		in.problemAt(at+".password_file", "%s: password_env and password_file: give one of them", at)
+	}
+}
+
+// address checks host:port.
+func (in *reading) address(at, addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		in.problemAt(at, "%s: %q: give an address and a port, such as 127.0.0.1:1080", at, addr)
+	}
+	return err == nil
+}
+
+// where says the place of a path, for people.
+func (in *reading) where(path string) string {
+	p := in.places[path]
+	return fmt.Sprintf("%s:%d", p.file, p.line)
+}
+
+func equal(a, b *Config) bool { return reflect.DeepEqual(a, b) }

@@ -1,0 +1,110 @@
+// Package lifecycle runs the parts of a process: started in order, stopped in
+// reverse, and one that fails stops them all.
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Part of a process.
+type Part struct {
+	Name string
+	// Run works until ctx is done, then drains and returns nil. It calls ready
+	// once when it serves: the next part starts then. An error says that it
+	// cannot go on.
+	Run func(ctx context.Context, ready func()) error
+	// Grace bounds the draining; 0: 30 s.
+	Grace time.Duration
+}
+
+// ErrStuck says that a part did not drain in time.
+var ErrStuck = errors.New("did not stop in time")
+
+// Run runs the parts until ctx is done or one of them fails, and returns what
+// failed.
+func Run(ctx context.Context, parts ...Part) error {
+	running := make([]*running, 0, len(parts))
+	failed := make(chan error, len(parts))
+	var err error
+start:
+	for _, p := range parts {
+		r := start(ctx, p, failed)
+		running = append(running, r)
+		select {
+		case <-r.ready:
+		case err = <-failed:
+			break start
+		case <-ctx.Done():
+			break start
+		}
+	}
+	if err == nil {
+		select {
+		case err = <-failed:
+		case <-ctx.Done():
+		}
+	}
+	errs := []error{err}
+	for i := len(running) - 1; i >= 0; i-- {
+		errs = append(errs, running[i].stop())
+	}
+	// What fails while it drains is told too; what failed first is told once.
+	for {
+		select {
+		case e := <-failed:
+			errs = append(errs, e)
+		default:
+			return errors.Join(errs...)
+		}
+	}
+}
+
+type running struct {
+	Part
+	cancel context.CancelFunc
+	ready  chan struct{}
+	done   chan struct{}
+}
+
+// start runs a part in a context of its own: what stops the process must not
+// stop a part before its turn.
+func start(ctx context.Context, p Part, failed chan<- error) *running {
+	r := &running{Part: p, ready: make(chan struct{}), done: make(chan struct{})}
+	if r.Grace == 0 {
+		r.Grace = 30 * time.Second
+	}
+	var own context.Context
+	own, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(r.done)
+		once := false
+		err := p.Run(own, func() {
+			if !once {
+				once = true
+				close(r.ready)
+			}
+		})
+		switch {
+		case err != nil:
+			failed <- fmt.Errorf("%s: %w", p.Name, err)
+		case own.Err() == nil:
+			failed <- fmt.Errorf("%s: ended by itself", p.Name)
+		}
+	}()
+	return r
+}
+
+func (r *running) stop() error {
+	r.cancel()
+	t := time.NewTimer(r.Grace)
+	defer t.Stop()
+	select {
+	case <-r.done:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("%s: %w (%s)", r.Name, ErrStuck, r.Grace)
+	}
+}

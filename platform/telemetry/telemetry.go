@@ -1,0 +1,144 @@
+// Package telemetry is what a process says about itself: logs, metrics, health.
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Version of the program, set by the linker.
+var Version = "dev"
+
+// Telemetry of one process.
+type Telemetry struct {
+	Log     *slog.Logger
+	Metrics *prometheus.Registry
+	Health  *Health
+}
+
+// New makes the telemetry of a service that logs to w: text for people, or one
+// JSON object a line.
+func New(service string, w io.Writer, level slog.Level, asJSON bool) *Telemetry {
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, opts)
+	if asJSON {
+		h = slog.NewJSONHandler(w, opts)
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "trunkline_build_info", Help: "1; the labels tell what runs.",
+		ConstLabels: prometheus.Labels{"service": service, "version": Version},
+	})
+	info.Set(1)
+	reg.MustRegister(info)
+	return &Telemetry{
+		Log:     slog.New(h).With("service", service),
+		Metrics: reg,
+		Health:  &Health{parts: make(map[string]error)},
+	}
+}
+
+// Health gathers whether the parts of a process are ready.
+type Health struct {
+	mu     sync.Mutex
+	parts  map[string]error
+	checks []func() (string, error)
+}
+
+// Set tells a part's state: nil is ready.
+func (h *Health) Set(part string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parts[part] = err
+}
+
+// Watch asks check for a part's state at each look.
+func (h *Health) Watch(part string, check func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.checks = append(h.checks, func() (string, error) { return part, check() })
+}
+
+// State lists the parts and what keeps them from being ready.
+func (h *Health) State() map[string]error {
+	h.mu.Lock()
+	out := maps.Clone(h.parts)
+	checks := slices.Clone(h.checks)
+	h.mu.Unlock()
+	for _, c := range checks {
+		part, err := c()
+		out[part] = err
+	}
+	return out
+}
+
+// Ready is nil when every part is ready.
+func (h *Health) Ready() error {
+	var errs []error
+	state := h.State()
+	for _, part := range slices.Sorted(maps.Keys(state)) {
+		if err := state[part]; err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", part, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Handler serves /metrics, /healthz (the process lives) and /readyz (every part
+// is ready, else 503 and what is not).
+func (t *Telemetry) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		parts, status := make(map[string]string), http.StatusOK
+		for part, err := range t.Health.State() {
+			parts[part] = "ready"
+			if err != nil {
+				parts[part], status = err.Error(), http.StatusServiceUnavailable
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(parts)
+	})
+	return mux
+}
+
+// Serve serves Handler on an address until ctx is done; `off` serves nothing.
+func (t *Telemetry) Serve(ctx context.Context, listen string, ready func()) error {
+	if listen == "off" {
+		ready()
+		<-ctx.Done()
+		return nil
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w: choose another address, or `off`", err)
+	}
+	srv := &http.Server{Handler: t.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	ready()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("metrics: %w", err)
+	case <-ctx.Done():
+		return srv.Close()
+	}
+}

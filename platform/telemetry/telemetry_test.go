@@ -1,0 +1,38 @@
+package telemetry
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHandler(t *testing.T) {
+	tel := New("test", io.Discard, slog.LevelInfo, true)
+	broken := error(nil)
+	tel.Health.Watch("nats", func() error { return broken })
+	tel.Health.Set("clickhouse", nil)
+	get := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		tel.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w.Code, w.Body.String()
+	}
+	if code, body := get("/healthz"); code != 200 || body != "ok\n" {
+		t.Errorf("healthz %d %q", code, body)
+	}
+	if code, body := get("/readyz"); code != 200 || !strings.Contains(body, `"clickhouse":"ready"`) {
+		t.Errorf("readyz %d %q", code, body)
+	}
+	broken = errors.New("not connected")
+	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, `"nats":"not connected"`) {
+		t.Errorf("readyz %d %q", code, body)
+	}
+	if err := tel.Health.Ready(); err == nil || err.Error() != "nats: not connected" {
+		t.Errorf("ready: %v", err)
+	}
+	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, `trunkline_build_info{service="test"`) {
+		t.Errorf("metrics %d %q", code, body)
+	}
+}
