@@ -185,6 +185,7 @@ var catalogue = []*Model{
 		Variants: []Variant{{"133 columns (12.5 to 15)", Verified}, {"129 columns (9 to 11)", Documented}, {"any columns with names", Documented}},
 		Files: FileSet{Pattern: "c[dm]r_*", Head: func(line []byte) bool {
 			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+			line = bytes.TrimPrefix(line, []byte(`"`))
 			return len(line) > 0 && (line[0] < '0' || line[0] > '9')
 		}},
 		Setup: []string{

@@ -43,6 +43,7 @@ func TestCucmHead(t *testing.T) {
 		"\xef\xbb\xbf\"cdrRecordType\",\"globalCallID_callManagerId\"": true,
 		"INTEGER,INTEGER,VARCHAR(50)":                                  true,
 		"1,2,25449":                                                    false,
+		"\"1\",\"2\",\"25449\"":                                        false,
 	} {
 		if got := m.Files.Head([]byte(line)); got != want {
 			t.Errorf("Head(%q) = %v", line, got)

@@ -42,6 +42,7 @@ type Bus struct {
 
 	Links     *Links
 	Positions *Positions
+	Attempts  *Attempts
 	Leases    *Leases
 
 	cfg     Config
@@ -222,6 +223,7 @@ func (b *Bus) ensure(ctx context.Context) error {
 	}{
 		{wire.BucketLinks, 0, func(kv jetstream.KeyValue) { b.Links = &Links{kv: kv, log: b.log} }},
 		{wire.BucketPositions, 0, func(kv jetstream.KeyValue) { b.Positions = &Positions{kv: kv} }},
+		{wire.BucketAttempts, attemptsTTL, func(kv jetstream.KeyValue) { b.Attempts = &Attempts{kv: kv} }},
 		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log} }},
 	} {
 		kv, err := b.JS.KeyValue(ctx, want.bucket)

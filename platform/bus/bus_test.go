@@ -359,6 +359,21 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+func TestAttempts(t *testing.T) {
+	b := start(t)
+	for want := 1; want <= 3; want++ {
+		if got, err := b.Attempts.Begin(t.Context(), "TICKETS.7"); got != want || err != nil {
+			t.Fatalf("attempt %d, %v, want %d", got, err, want)
+		}
+	}
+	if err := b.Attempts.Done(t.Context(), "TICKETS.7"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Attempts.Begin(t.Context(), "TICKETS.7"); got != 1 || err != nil {
+		t.Errorf("after an answer: attempt %d, %v", got, err)
+	}
+}
+
 func TestLease(t *testing.T) {
 	b := start(t)
 	holding := make(chan string, 4)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -148,6 +149,50 @@ func conflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, jetstream.ErrKeyExists) ||
 		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+}
+
+// Attempts counts how often a message was begun and not answered, over the
+// processes that died of it. A redelivery alone does not tell: a message may
+// also have waited for something.
+type Attempts struct{ kv jetstream.KeyValue }
+
+// attemptsTTL forgets messages that somebody else answered.
+const attemptsTTL = 24 * time.Hour
+
+// Begin counts an attempt and returns how many there were, this one included.
+func (a *Attempts) Begin(ctx context.Context, key string) (int, error) {
+	for {
+		e, err := a.kv.Get(ctx, key)
+		n, revision := 0, uint64(0)
+		switch {
+		case err == nil:
+			n, _ = strconv.Atoi(string(e.Value()))
+			revision = e.Revision()
+		case !errors.Is(err, jetstream.ErrKeyNotFound):
+			return 0, fmt.Errorf("attempts of %s: %w", key, err)
+		}
+		value := []byte(strconv.Itoa(n + 1))
+		if revision == 0 {
+			_, err = a.kv.Create(ctx, key, value)
+		} else {
+			_, err = a.kv.Update(ctx, key, value, revision)
+		}
+		if conflict(err) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("attempts of %s: %w", key, err)
+		}
+		return n + 1, nil
+	}
+}
+
+// Done forgets a message that was answered.
+func (a *Attempts) Done(ctx context.Context, key string) error {
+	if err := a.kv.Delete(ctx, key); err != nil {
+		return fmt.Errorf("attempts of %s: %w", key, err)
+	}
+	return nil
 }
 
 // Leases say who owns a link that dials or polls.

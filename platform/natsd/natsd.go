@@ -3,10 +3,14 @@
 package natsd
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -23,28 +27,21 @@ type Config struct {
 	MaxBytes int64
 }
 
-// Server is a running embedded server.
+// Server is an embedded server.
 type Server struct {
-	srv  *server.Server
-	lock *os.File
+	opts    *server.Options
+	running atomic.Pointer[server.Server]
+	lock    *os.File
 }
 
 // startTimeout is long: after a crash the streams are checked and rebuilt.
 const startTimeout = 2 * time.Minute
 
-// Start starts a server and waits until it serves. An acknowledged message
-// survives a power cut: every commit is synced to disk before it is
-// acknowledged.
-func Start(cfg Config) (*Server, error) {
+// New makes a server that does not run yet. An acknowledged message survives a
+// power cut: every commit is synced to disk before it is acknowledged.
+func New(cfg Config) (*Server, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("nats: no folder")
-	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("nats: %w", err)
-	}
-	lock, err := lockDir(cfg.Dir)
-	if err != nil {
-		return nil, err
 	}
 	opts := &server.Options{
 		ServerName:        "trunkline",
@@ -58,45 +55,112 @@ func Start(cfg Config) (*Server, error) {
 		MaxPayload:        2 << 20,
 	}
 	if cfg.Listen != "" {
+		var err error
 		if opts.Host, opts.Port, err = splitListen(cfg.Listen); err != nil {
-			lock.Close()
 			return nil, err
 		}
 	}
-	srv, err := server.NewServer(opts)
+	return &Server{opts: opts}, nil
+}
+
+// Start makes a server and waits until it serves.
+func Start(cfg Config) (*Server, error) {
+	s, err := New(cfg)
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("nats: %w", err)
+		return nil, err
+	}
+	return s, s.start()
+}
+
+// Run runs the server until ctx is done.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	if err := s.start(); err != nil {
+		return err
+	}
+	ready()
+	<-ctx.Done()
+	s.Stop()
+	return nil
+}
+
+func (s *Server) start() (err error) {
+	dir := s.opts.StoreDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("nats: %w", err)
+	}
+	if s.lock, err = lockDir(dir); err != nil {
+		return err
+	}
+	srv, err := server.NewServer(s.opts)
+	if err != nil {
+		s.lock.Close()
+		return fmt.Errorf("nats: %w", err)
+	}
+	if !s.opts.DontListen {
+		if err := s.free(); err != nil {
+			s.lock.Close()
+			return err
+		}
 	}
 	srv.Start()
 	if !srv.ReadyForConnections(startTimeout) {
-		srv.Shutdown()
-		lock.Close()
-		return nil, fmt.Errorf("nats: the streams in %s did not open within %s", cfg.Dir, startTimeout)
+		err = fmt.Errorf("nats: the streams in %s did not open within %s", dir, startTimeout)
+	} else if !srv.JetStreamEnabled() {
+		err = fmt.Errorf("nats: JetStream cannot use %s: is it writable, and is there room?", dir)
 	}
-	if !srv.JetStreamEnabled() {
+	if err != nil {
 		srv.Shutdown()
-		lock.Close()
-		return nil, fmt.Errorf("nats: JetStream cannot use %s: is it writable, and is there room?", cfg.Dir)
+		s.lock.Close()
+		return err
 	}
-	return &Server{srv: srv, lock: lock}, nil
+	s.running.Store(srv)
+	return nil
+}
+
+// free tells a taken port before the server only logs it.
+func (s *Server) free() error {
+	if s.opts.Port <= 0 {
+		return nil
+	}
+	addr := net.JoinHostPort(s.opts.Host, strconv.Itoa(s.opts.Port))
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("nats.listen: %w: choose another address, or `off`", err)
+	}
+	return l.Close()
+}
+
+// InProcessConn connects a client without a socket; an error while the server
+// does not run.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	srv := s.running.Load()
+	if srv == nil {
+		return nil, errors.New("nats: the embedded server does not run")
+	}
+	return srv.InProcessConn()
 }
 
 // Option connects a client inside the process, without a socket.
-func (s *Server) Option() nats.Option { return nats.InProcessServer(s.srv) }
+func (s *Server) Option() nats.Option { return nats.InProcessServer(s) }
 
-// URL is where other processes reach the server; empty when it does not listen.
+// URL is where other processes reach the running server; empty when it does not
+// listen.
 func (s *Server) URL() string {
-	if s.srv.Addr() == nil {
+	srv := s.running.Load()
+	if srv == nil || s.opts.DontListen {
 		return ""
 	}
-	return "nats://" + s.srv.Addr().String()
+	return "nats://" + srv.Addr().String()
 }
 
-// Stop shuts the server down and waits until its files are closed.
+// Stop shuts a running server down and waits until its files are closed.
 func (s *Server) Stop() {
-	s.srv.Shutdown()
-	s.srv.WaitForShutdown()
+	srv := s.running.Swap(nil)
+	if srv == nil {
+		return
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
 	s.lock.Close()
 }
 

@@ -25,6 +25,8 @@ const (
 	BucketLinks = "links"
 	// BucketPositions holds how far each link's sources were read.
 	BucketPositions = "positions"
+	// BucketAttempts counts how often a message was begun and not answered.
+	BucketAttempts = "attempts"
 	// BucketLeases holds who owns a link that dials or polls.
 	BucketLeases = "leases"
 )

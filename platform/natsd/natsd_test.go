@@ -1,0 +1,71 @@
+package natsd
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestOneProcessAFolder(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Start(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("a second server on the folder: %v", err)
+	}
+	s.Stop()
+	s.Stop() // harmless
+	if s, err = Start(Config{Dir: dir}); err != nil {
+		t.Fatalf("the folder is not free again: %v", err)
+	}
+	s.Stop()
+}
+
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := Start(Config{Dir: t.TempDir(), Listen: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "nats.listen") {
+		t.Errorf("a taken port: %v", err)
+	}
+}
+
+func TestStreamsSurvive(t *testing.T) {
+	dir := t.TempDir()
+	for run := range 2 {
+		s, err := Start(Config{Dir: dir, Listen: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]func() (*nats.Conn, error){
+			"in process": func() (*nats.Conn, error) { return nats.Connect("nats://embedded", s.Option()) },
+			"socket":     func() (*nats.Conn, error) { return nats.Connect(s.URL()) },
+		} {
+			nc, err := c()
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			js, _ := jetstream.New(nc)
+			st, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if _, err := js.Publish(t.Context(), "s", []byte(name)); err != nil {
+				t.Fatal(name, err)
+			}
+			info, _ := st.Info(t.Context())
+			if want := uint64(2*run) + 1; info.State.Msgs < want {
+				t.Errorf("run %d: %d messages", run, info.State.Msgs)
+			}
+			nc.Close()
+		}
+		s.Stop()
+	}
+}

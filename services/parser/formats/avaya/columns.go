@@ -1,0 +1,214 @@
+package avaya
+
+import (
+	"strings"
+
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/services/parser/formats"
+	"trunkline.internal/services/parser/formats/kit"
+)
+
+// column counts from 0; Avaya and our errors count from 1.
+type column int
+
+const (
+	callStart column = iota
+	connectedTime
+	ringTime
+	caller
+	direction
+	calledNumber
+	dialedNumber
+	account
+	isInternal
+	callID
+	continuation
+	party1Device
+	party1Name
+	party2Device
+	party2Name
+	holdTime
+	parkTime
+	authValid
+	authCode
+	userCharged
+	callCharge
+	currency
+	amountAtChange
+	callUnits
+	unitsAtChange
+	costPerUnit
+	markUp
+	targetingCause
+	targeterID
+	targetedNumber
+	callerServer
+	callerCallID
+	calledServer
+	calledCallID
+	recordTime
+	consent
+	verification
+	columns
+)
+
+// fewest columns of a ticket: the oldest layout ends behind Party 2 Name.
+const fewest = int(party2Name) + 1
+
+// layout names the columns. fits tells what a column behind a name can be: they
+// are the anchors that show where the name ends. anchors is how many of them
+// must be there before a name is believed to hold commas; 0 is no name.
+var layout = [columns]struct {
+	name    string
+	fits    func(string) bool
+	anchors int
+}{
+	callStart:      {name: "Call Start"},
+	connectedTime:  {name: "Connected Time"},
+	ringTime:       {name: "Ring Time"},
+	caller:         {name: "Caller"},
+	direction:      {name: "Direction"},
+	calledNumber:   {name: "Called Number"},
+	dialedNumber:   {name: "Dialled Number"},
+	account:        {name: "Account"},
+	isInternal:     {name: "Is Internal"},
+	callID:         {name: "Call ID"},
+	continuation:   {name: "Continuation"},
+	party1Device:   {name: "Party 1 Device"},
+	party1Name:     {name: "Party 1 Name", anchors: 1},
+	party2Device:   {name: "Party 2 Device", fits: isDevice},
+	party2Name:     {name: "Party 2 Name", anchors: 2},
+	holdTime:       {name: "Hold Time", fits: isCount},
+	parkTime:       {name: "Park Time", fits: isCount},
+	authValid:      {name: "Auth Valid", fits: isAuthValid},
+	authCode:       {name: "Auth Code"},
+	userCharged:    {name: "User Charged", anchors: 7},
+	callCharge:     {name: "Call Charge", fits: isAmount},
+	currency:       {name: "Currency", fits: isWord},
+	amountAtChange: {name: "Amount at Last User Change", fits: isAmount},
+	callUnits:      {name: "Call Units", fits: isCount},
+	unitsAtChange:  {name: "Units at Last User Change", fits: isCount},
+	costPerUnit:    {name: "Cost per Unit", fits: isAmount},
+	markUp:         {name: "Mark Up", fits: isAmount},
+	targetingCause: {name: "External Targeting Cause"},
+	targeterID:     {name: "External Targeter Id", anchors: 1},
+	targetedNumber: {name: "External Targeted Number", fits: isTarget},
+	callerServer:   {name: "Calling Party Server IP"},
+	callerCallID:   {name: "Unique Call ID for the Caller Extension"},
+	calledServer:   {name: "Called Party Server IP"},
+	calledCallID:   {name: "Unique Call ID for the Called Extension"},
+	recordTime:     {name: "SMDR Record Time"},
+	consent:        {name: "Caller Consent Directive"},
+	verification:   {name: "Calling Number Verification"},
+}
+
+func isCount(s string) bool { return s == "" || len(s) <= 9 && kit.Digits(s) }
+func isAuthValid(s string) bool {
+	return s == "" || s == "0" || s == "1" || strings.EqualFold(s, "n/a")
+}
+
+func isAmount(s string) bool {
+	if s = trim(s); s == "" {
+		return true
+	}
+	_, ok := decimal(s)
+	return ok
+}
+
+func isWord(s string) bool { return s == "" || s[0] != ' ' && (s[0] < '0' || s[0] > '9') }
+
+// isDevice tells a party device: a letter and a number. A party may be missing.
+func isDevice(s string) bool {
+	return s == "" || s[0] >= 'A' && s[0] <= 'Z' && kit.Digits(s[1:])
+}
+
+// isTarget tells a number or an address that was called outside from the rest of
+// a name, which begins with a blank or a letter.
+func isTarget(s string) bool {
+	return s == "" || strings.IndexByte("0123456789+*#", s[0]) >= 0 || strings.HasPrefix(s, "sip:")
+}
+
+// trim takes the blanks off; written out, for it is asked of each column.
+func trim(s string) string {
+	for s != "" && s[0] == ' ' {
+		s = s[1:]
+	}
+	for s != "" && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// align puts the columns that were split into those of the layout: where a name
+// holds commas, it takes the columns up to the next anchor.
+func (p *parser) align(cdr *trunklinev1.Cdr) (formats.Result, bool) {
+	p.col = [columns]string{}
+	at := 0
+	for c := column(0); c < columns && at < len(p.split); c++ {
+		p.col[c] = trim(p.split[at])
+		at++
+		if layout[c].anchors == 0 {
+			continue
+		}
+		more, found := p.commas(c, at)
+		switch {
+		case !found && (c > party2Name || c == party1Name && p.straight()):
+			// An anchor of another kind than any known, but nothing was shifted.
+			kit.Warn(cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
+		case !found:
+			return bad("misaligned_columns", c+1, p.split[at], "the column behind a name: a device such as E201 or T9001, or seconds"), false
+		case more > 0:
+			kit.Warn(cdr, trunklinev1.Warning_WARNING_NAME_WITH_SEPARATOR)
+			p.col[c] = trim(strings.Join(p.split[at-1:at+more], ","))
+			at += more
+		}
+	}
+	p.extra = p.split[at:]
+	return formats.Result{}, true
+}
+
+// mostCommas is how many commas a name is believed to hold.
+const mostCommas = 8
+
+// commas counts the columns from at that still belong to the name in column c.
+// No part of a name is empty.
+func (p *parser) commas(c column, at int) (more int, found bool) {
+	if p.anchored(c, p.split[at:], false) {
+		return 0, true
+	}
+	for more = 1; more <= mostCommas && at+more <= len(p.split); more++ {
+		if trim(p.split[at+more-2]) == "" || trim(p.split[at+more-1]) == "" {
+			break
+		}
+		if p.anchored(c, p.split[at+more:], true) {
+			return more, true
+		}
+	}
+	return 0, false
+}
+
+// anchored tells whether rest can be what stands behind a name. Behind a party
+// that was shifted an empty column is no anchor.
+func (p *parser) anchored(name column, rest []string, shifted bool) bool {
+	if shifted && len(rest) < layout[name].anchors {
+		return false
+	}
+	for i, s := range rest {
+		c := name + 1 + column(i)
+		if c >= columns || layout[c].anchors > 0 {
+			break
+		}
+		if shifted && name <= party2Name && i < layout[name].anchors && s == "" {
+			return false
+		}
+		if fits := layout[c].fits; fits != nil && !fits(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// straight tells that the columns behind both names are in their places.
+func (p *parser) straight() bool {
+	return len(p.split) > int(parkTime) && kit.Digits(p.split[holdTime]) && kit.Digits(p.split[parkTime])
+}

@@ -1,0 +1,323 @@
+// Package parser understands tickets: it reads the stream TICKETS, turns each
+// message into a receipt and publishes it to the stream CDRS, and only then
+// acknowledges the message. It keeps nothing: any number of parsers share the
+// work, and one may be killed at any time.
+package parser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline.internal/pbx"
+	"trunkline.internal/platform/bus"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/proto/wire"
+)
+
+// Deps are what a parser works with.
+type Deps struct {
+	Bus *bus.Bus
+	// Cdrs commits to the stream CDRS.
+	Cdrs      *bus.Committer
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+	SetHealth func(part string, err error)
+}
+
+// Service is a running parser.
+type Service struct {
+	Deps
+	metrics *metrics
+
+	mu     sync.Mutex
+	links  map[string]*link
+	warned map[string]bool
+}
+
+// link is a link's settings and idle readers of it.
+type link struct {
+	settings pbx.Settings
+	err      error
+	readers  sync.Pool
+}
+
+// New makes a parser.
+func New(d Deps) (*Service, error) {
+	if d.Bus == nil || d.Cdrs == nil || d.Log == nil {
+		return nil, errors.New("parser: bus, committer and logger are needed")
+	}
+	if d.SetHealth == nil {
+		d.SetHealth = func(string, error) {}
+	}
+	return &Service{Deps: d, metrics: newMetrics(d.Metrics), links: make(map[string]*link), warned: make(map[string]bool)}, nil
+}
+
+const (
+	ackWait       = time.Minute
+	maxAckPending = 5000
+	pullBytes     = 4 << 20
+	// inFlight bounds the messages that wait for their receipts' commit: enough
+	// that a commit gathers a full batch.
+	inFlight = 128
+	// attempts is how often a message may be begun without an answer.
+	attempts = 5
+)
+
+// Run parses until ctx is done. What was begun is answered before it returns.
+func (s *Service) Run(ctx context.Context, ready func()) error {
+	if s.Bus.Ready(ctx) != nil {
+		return nil
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	s.watchLinks(watching)
+	consumer, err := s.consumer(ctx)
+	if err != nil {
+		return nil // ctx is done
+	}
+	pull, err := consumer.Messages(jetstream.PullMaxBytes(pullBytes), jetstream.PullExpiry(20*time.Second))
+	if err != nil {
+		return fmt.Errorf("parser: %w", err)
+	}
+	context.AfterFunc(ctx, pull.Stop)
+	ready()
+	s.SetHealth("parser", nil)
+
+	// Answers outlive ctx: the bus stops after the parser does.
+	answering, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	work := make(chan jetstream.Msg)
+	var workers sync.WaitGroup
+	for range inFlight {
+		workers.Go(func() {
+			for msg := range work {
+				s.answer(answering, msg)
+			}
+		})
+	}
+	defer workers.Wait()
+	defer close(work)
+	for {
+		msg, err := pull.Next()
+		switch {
+		case err == nil:
+			work <- msg
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			return nil
+		default:
+			// Missed heartbeats and the like: the iterator goes on by itself.
+			s.metrics.pullErrors.Inc()
+			if s.Bus.Check() == nil && errors.Is(err, jetstream.ErrConsumerDeleted) {
+				return fmt.Errorf("parser: %w", err)
+			}
+		}
+	}
+}
+
+func (s *Service) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	back := bus.Backoff{Max: 10 * time.Second}
+	for {
+		c, err := s.Bus.Consumer(ctx, wire.StreamTickets, jetstream.ConsumerConfig{
+			Durable: wire.ConsumerParser, AckWait: ackWait, MaxAckPending: maxAckPending,
+		})
+		if err == nil {
+			return c, nil
+		}
+		s.SetHealth("parser", err)
+		if back.Wait(ctx) != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// watchLinks returns when the settings of all known links are there, and goes
+// on taking changes until ctx is done.
+func (s *Service) watchLinks(ctx context.Context) {
+	synced := make(chan struct{})
+	go func() {
+		first := true
+		back := bus.Backoff{Max: 10 * time.Second}
+		for ctx.Err() == nil {
+			err := s.Bus.Links.Watch(ctx, s.setLink, func() {
+				if first {
+					first = false
+					close(synced)
+				}
+				back.Reset()
+			})
+			if err != nil && first {
+				s.SetHealth("parser", err)
+			}
+			back.Wait(ctx)
+		}
+	}()
+	select {
+	case <-synced:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Service) setLink(settings pbx.Settings) {
+	l := &link{settings: settings}
+	r, err := NewReader(settings)
+	if err != nil {
+		l.err = err
+		s.Log.Error("the settings of a link cannot be used: its tickets wait", "site", settings.Site, "link", settings.Link, "error", err)
+	} else {
+		l.readers.Put(r)
+	}
+	s.mu.Lock()
+	s.links[wire.LinkKey(settings.Site, settings.Link)] = l
+	s.mu.Unlock()
+}
+
+func (s *Service) link(a wire.Address) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.links[wire.LinkKey(a.Site, a.Link)]
+}
+
+// answer gives one message its receipt, or leaves it for later.
+func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
+	began := time.Now()
+	m, headerErr := bus.ReadTicketMessage(msg.Subject(), msg.Headers(), msg.Data())
+	meta, err := msg.Metadata()
+	if err != nil {
+		s.metrics.pullErrors.Inc()
+		return // no JetStream message: there is nobody to answer
+	}
+	link := s.link(m.Address)
+	if headerErr == nil && (link == nil || link.err != nil) {
+		s.wait(msg, m, link, meta.NumDelivered)
+		return
+	}
+	batch, attempt, err := s.read(ctx, m, headerErr, link, meta)
+	if err == nil {
+		err = s.publish(ctx, m, batch, meta.Sequence.Stream)
+	}
+	if err != nil {
+		// Not answered: it comes again after AckWait.
+		s.metrics.failures.Inc()
+		s.Log.Warn("receipt not published", "site", m.Site, "link", m.Link, "error", err)
+		return
+	}
+	if err := msg.Ack(); err != nil {
+		s.metrics.failures.Inc() // comes again, gives the same receipt
+	}
+	if attempt != "" {
+		if err := s.Bus.Attempts.Done(ctx, attempt); err != nil {
+			s.metrics.failures.Inc() // forgotten by itself after a day
+		}
+	}
+	s.count(m, batch)
+	s.metrics.seconds.Observe(time.Since(began).Seconds())
+}
+
+func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr error, link *link, meta *jetstream.MsgMetadata) (batch *trunklinev1.CdrBatch, attempt string, err error) {
+	if headerErr != nil {
+		if m.Received.IsZero() {
+			m.Received = meta.Timestamp
+		}
+		if m.Origin == "" || m.Offset == "" {
+			m.Origin, m.Offset = "stream:"+wire.StreamTickets, strconv.FormatUint(meta.Sequence.Stream, 10)
+		}
+		return Bury(m, ReasonHeaders, headerErr.Error(), time.Now()), "", nil
+	}
+	if meta.NumDelivered > 1 {
+		attempt = wire.StreamTickets + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
+		n, err := s.Bus.Attempts.Begin(ctx, attempt)
+		if err != nil {
+			return nil, "", err
+		}
+		if n > attempts {
+			return Bury(m, ReasonPoison, fmt.Sprintf("begun %d times and never answered: the parser died of it, or ran out of time", n-1), time.Now()), attempt, nil
+		}
+	}
+	r, _ := link.readers.Get().(*Reader)
+	if r == nil {
+		if r, err = NewReader(link.settings); err != nil {
+			return nil, attempt, err
+		}
+	}
+	defer link.readers.Put(r)
+	return r.Read(m), attempt, nil
+}
+
+// wait leaves a message of a link that is not known: it is never parsed by
+// guess.
+func (s *Service) wait(msg jetstream.Msg, m *bus.TicketMessage, l *link, delivered uint64) {
+	s.metrics.waiting.WithLabelValues(m.Site, m.Link).Inc()
+	why := "no settings of the link: does its ingest run?"
+	if l != nil {
+		why = l.err.Error()
+	}
+	s.once("wait/"+m.Site+"/"+m.Link+"/"+why, func() {
+		s.Log.Warn("tickets wait", "site", m.Site, "link", m.Link, "model", m.Model, "reason", why)
+	})
+	delay := min(time.Second<<min(delivered, 6), time.Minute)
+	if err := msg.NakWithDelay(delay); err != nil {
+		s.metrics.failures.Inc() // comes again after AckWait
+	}
+}
+
+func (s *Service) publish(ctx context.Context, m *bus.TicketMessage, batch *trunklinev1.CdrBatch, sequence uint64) error {
+	batch.StreamSequence = sequence
+	parts, err := Split(batch)
+	if err != nil {
+		return err
+	}
+	msgs := make([]*nats.Msg, len(parts))
+	for i, data := range parts {
+		msgs[i] = &nats.Msg{
+			Subject: m.CdrSubject(),
+			Header:  nats.Header{jetstream.MsgIDHeader: []string{fmt.Sprintf("%s.%d.%d", messageID(m, sequence), batch.Revision, i)}},
+			Data:    data,
+		}
+	}
+	return s.Cdrs.Publish(ctx, msgs...)
+}
+
+// messageID is the message's own, or its place in the stream where it lost that.
+func messageID(m *bus.TicketMessage, sequence uint64) string {
+	if m.ID != "" {
+		return m.ID
+	}
+	return wire.StreamTickets + "-" + strconv.FormatUint(sequence, 10)
+}
+
+func (s *Service) count(m *bus.TicketMessage, b *trunklinev1.CdrBatch) {
+	if n := len(b.Cdrs); n > 0 {
+		s.metrics.tickets.WithLabelValues(m.Model, m.Site, m.Link, "cdr", "").Add(float64(n))
+	}
+	for _, o := range b.Others {
+		outcome := "ignored"
+		if o.Outcome == trunklinev1.Outcome_OUTCOME_DEAD {
+			outcome = "dead"
+			s.once("dead/"+m.Site+"/"+m.Link+"/"+o.Reason, func() {
+				s.Log.Warn("the first dead ticket of its kind: see other_tickets", "site", m.Site, "link", m.Link, "model", m.Model,
+					"reason", o.Reason, "error", o.Error, "position", o.Position)
+			})
+		}
+		s.metrics.tickets.WithLabelValues(m.Model, m.Site, m.Link, outcome, o.Reason).Inc()
+	}
+}
+
+// once calls tell the first time a thing happens; so many things are remembered.
+func (s *Service) once(what string, tell func()) {
+	s.mu.Lock()
+	told := s.warned[what] || len(s.warned) > 10000
+	s.warned[what] = true
+	s.mu.Unlock()
+	if !told {
+		tell()
+	}
+}
