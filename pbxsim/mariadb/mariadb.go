@@ -118,7 +118,7 @@ func install(ctx context.Context, dir, data string) error {
 }
 
 func run(ctx context.Context, daemon, dir, data string) (*Server, error) {
-	port, err := freePort()
+	port, err := keptPort(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +158,23 @@ func run(ctx context.Context, daemon, dir, data string) (*Server, error) {
 	}
 	s.release = context.AfterFunc(ctx, func() { _ = s.Stop() })
 	return s, nil
+}
+
+// keptPort is the port of the last run while it is free, else a new one: a
+// table's rows are named by where they come from, the server's address included.
+func keptPort(dir string) (int, error) {
+	file := filepath.Join(dir, "port")
+	if b, err := os.ReadFile(file); err == nil {
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strings.TrimSpace(string(b)))); err == nil {
+			port := l.Addr().(*net.TCPAddr).Port
+			return port, l.Close()
+		}
+	}
+	port, err := freePort()
+	if err != nil {
+		return 0, err
+	}
+	return port, os.WriteFile(file, []byte(strconv.Itoa(port)), 0o600)
 }
 
 func freePort() (int, error) {
