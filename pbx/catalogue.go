@@ -92,7 +92,8 @@ var catalogue = []*Model{
 		Offers: []Offer{
 			{Wire: Files, Sure: Documented, Note: "daily CDR log"},
 			{Wire: MySQL, Port: 4309, Sure: Documented, Note: "database shorewarecdr"},
-			{Wire: TCPListen, Sure: Inferred}, {Wire: TCPDial, Sure: Inferred},
+			{Wire: TCPListen, Sure: Inferred},
+			{Wire: TCPDial, Sure: Inferred},
 		},
 		Variants: []Variant{{"text 6.1", Documented}, {"text 7.5", Documented}, {"rows", Documented}},
 		Files:    FileSet{Pattern: "*", Grows: true},
@@ -180,7 +181,8 @@ var catalogue = []*Model{
 		Key: []string{"pkid"},
 		Offers: []Offer{
 			{Wire: Files, Sure: Verified, Note: "a folder that the CDR Repository Manager's FTP or SFTP server fills"},
-			{Wire: FTPServer, Port: 21, Sure: Documented}, {Wire: SFTPServer, Port: 22, Sure: Documented},
+			{Wire: FTPServer, Port: 21, Sure: Documented},
+			{Wire: SFTPServer, Port: 22, Sure: Documented},
 		},
 		Variants: []Variant{{"133 columns (12.5 to 15)", Verified}, {"129 columns (9 to 11)", Documented}, {"any columns with names", Documented}},
 		Files: FileSet{Pattern: "c[dm]r_*", Head: func(line []byte) bool {
@@ -200,7 +202,8 @@ var catalogue = []*Model{
 		Key: []string{"AcctId", "uniqueid", "start"},
 		Offers: []Offer{
 			{Wire: TCPListen, Port: 7777, Sure: Inferred, Note: "CDR real-time output"},
-			{Wire: HTTPServer, Sure: Documented}, {Wire: HTTP, Port: 8089, Sure: Documented, Note: "cdrapi"},
+			{Wire: HTTPServer, Sure: Documented},
+			{Wire: HTTP, Port: 8089, Sure: Documented, Note: "cdrapi"},
 		},
 		Variants: []Variant{{"real-time CSV", Inferred}, {"cdrapi JSON", Documented}, {"XML", Inferred}},
 	},
@@ -231,7 +234,9 @@ var catalogue = []*Model{
 		Split: cut.Lines, Charset: "iso-8859-1", Clock: Clock{End: true},
 		Offers: []Offer{
 			{Wire: TCPListen, Port: 6000, Sure: Documented, Note: "LAN TCP client"},
-			{Wire: FTP, Sure: Documented}, {Wire: SFTP, Sure: Inferred}, {Wire: TFTP, Port: 69, Sure: Documented},
+			{Wire: FTP, Sure: Documented},
+			{Wire: SFTP, Sure: Inferred},
+			{Wire: TFTP, Port: 69, Sure: Documented},
 		},
 		Variants: []Variant{{"compressed", Documented}, {"fixed 112", Documented}},
 	},
@@ -271,8 +276,13 @@ var catalogue = []*Model{
 		ID: "custom", Vendor: "", Product: "any PBX, described by a layout file",
 		Split: cut.Lines, Charset: "utf-8",
 		Offers: []Offer{
-			{Wire: TCPListen, Sure: Unknown}, {Wire: TCPDial, Sure: Unknown}, {Wire: Files, Sure: Unknown},
-			{Wire: FTP, Sure: Unknown}, {Wire: SFTP, Sure: Unknown}, {Wire: HTTPServer, Sure: Unknown}, {Wire: MySQL, Sure: Unknown},
+			{Wire: TCPListen, Sure: Unknown},
+			{Wire: TCPDial, Sure: Unknown},
+			{Wire: Files, Sure: Unknown},
+			{Wire: FTP, Sure: Unknown},
+			{Wire: SFTP, Sure: Unknown},
+			{Wire: HTTPServer, Sure: Unknown},
+			{Wire: MySQL, Sure: Unknown},
 		},
 		Variants: []Variant{{"as the layout says", Unknown}},
 		Files:    FileSet{Pattern: "*", Grows: true},

@@ -1,0 +1,77 @@
+# Trunkline: `make run` shows it, `make test` proves it.
+
+MODULES := proto pbx platform services/ingest-tcp services/ingest-poll services/parser services/sink engine pbxsim cmd/trunkline test
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X trunkline.internal/platform/telemetry.Version=$(VERSION)
+SERVICES := ingest-tcp ingest-poll parser sink
+FUZZTIME ?= 4s
+TOOLS := bin/tools
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine mariadb tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build engine mariadb ## build, and run everything in one process with simulated PBXs
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" bin/trunkline run --demo
+
+build: ## build the binaries into bin/
+	@mkdir -p bin
+	go build -ldflags '$(LDFLAGS)' -o bin/trunkline ./cmd/trunkline
+	@for s in $(SERVICES); do echo "go build $$s"; go build -ldflags '$(LDFLAGS)' -o bin/$$s ./services/$$s/cmd/$$s || exit 1; done
+
+test: engine mariadb ## run every test on real parts, which it installs
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(MODULES:%=./%/...)
+
+race: engine mariadb ## run every test under the race detector
+	CGO_ENABLED=1 TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -race -timeout 20m $(MODULES:%=./%/...)
+
+bench: engine ## run the benchmarks
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -run '^$$' -bench . -benchmem $(MODULES:%=./%/...)
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@sh tools/fuzz.sh $(FUZZTIME) $(MODULES)
+
+lint: tools ## check format, vet, staticcheck and the proto files
+	@out=$$($(TOOLS)/gofumpt -l $(MODULES)); test -z "$$out" || { echo "not gofumpt-formatted:"; echo "$$out"; exit 1; }
+	go vet $(MODULES:%=./%/...)
+	$(TOOLS)/staticcheck $(MODULES:%=./%/...)
+	cd proto && ../$(TOOLS)/buf lint && ../$(TOOLS)/buf breaking --against baseline.binpb
+
+generate: tools ## generate the Go code of the proto files
+	cd proto && PATH="$(CURDIR)/$(TOOLS):$$PATH" buf generate
+
+generated: generate ## fail if generated code is stale
+	@git diff --exit-code -- proto || { echo "generated code is stale: run make generate and commit"; exit 1; }
+
+baseline: tools ## take today's proto files as what must not break: at a release
+	cd proto && ../$(TOOLS)/buf build -o baseline.binpb
+
+tidy: ## tidy every module and sync the workspace
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
+	go work sync
+
+tidied: ## fail if a module is not tidy
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m is not tidy: run make tidy"; exit 1; }; done
+
+standalone: ## build every module without the workspace, as an image does
+	@for m in $(MODULES); do echo "GOWORK=off go build $$m"; (cd $$m && GOWORK=off go build ./... && GOWORK=off go vet ./...) || exit 1; done
+
+engine: ## fetch the ClickHouse engine into the cache, once
+	@sh engine/fetch.sh >/dev/null
+
+mariadb: ## install MariaDB for tests and demo, if it is missing
+	@sh tools/mariadb.sh
+
+tools: $(TOOLS)/.built
+$(TOOLS)/.built: tools/go.mod tools/go.sum
+	@echo "building the pinned tools, once"
+	@mkdir -p $(TOOLS)
+	cd tools && GOWORK=off go build -o ../$(TOOLS)/ tool
+	@touch $@
+
+clean: ## remove what was built, and the demo's data
+	rm -rf bin data

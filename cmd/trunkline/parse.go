@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"trunkline.internal/pbx"
+	"trunkline.internal/pbx/cut"
+	"trunkline.internal/pbx/identity"
+	"trunkline.internal/platform/bus"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/proto/wire"
+	"trunkline.internal/services/parser"
+)
+
+type parseFlags struct {
+	settings   pbx.Settings
+	receivedAt string
+	set        []string
+	strict     bool
+}
+
+func parseCommand() *cobra.Command {
+	var f parseFlags
+	cmd := &cobra.Command{
+		Use:   "parse --model ID [FILE…]",
+		Short: "understand tickets offline: one JSON object a ticket",
+		Long: "Reads tickets from files, or from standard input, and prints for each what became of it:\n" +
+			`{"outcome":"cdr","cdr":{…}}, {"outcome":"ignored","reason":…,"raw":…} or {"outcome":"dead","reason":…,"error":…,"raw":…}.`,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return f.run(cmd.InOrStdin(), cmd.OutOrStdout(), files)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.settings.Model, "model", "", "PBX model: see `trunkline models`")
+	fl.StringVar(&f.settings.Timezone, "timezone", "UTC", "IANA zone of the PBX's clock")
+	fl.StringVar(&f.receivedAt, "received-at", "", "when the tickets were received, RFC 3339; the file's modification time, or now")
+	fl.StringVar(&f.settings.Parse.DateOrder, "date-order", "", "dmy, mdy, ymd or ydm")
+	fl.StringArrayVar(&f.set, "set", nil, "another setting, key=value: country, outside_prefix, or one of `parse:`")
+	fl.BoolVar(&f.strict, "strict", false, "fail when a ticket is dead")
+	_ = cmd.MarkFlagRequired("model")
+	return cmd
+}
+
+func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
+	f.settings.Site, f.settings.Link = "offline", "parse"
+	model, ok := pbx.Lookup(f.settings.Model)
+	if !ok {
+		near := pbx.Nearest(f.settings.Model)
+		if near != "" {
+			near = fmt.Sprintf(": is it %q?", near)
+		}
+		return fmt.Errorf("no model %q%s `trunkline models` lists them", f.settings.Model, near)
+	}
+	for _, s := range f.set {
+		if err := applySetting(&f.settings, s); err != nil {
+			return err
+		}
+	}
+	reader, err := parser.NewReader(f.settings)
+	if err != nil {
+		return err
+	}
+	var at time.Time
+	if f.receivedAt != "" {
+		if at, err = time.Parse(time.RFC3339, f.receivedAt); err != nil {
+			return fmt.Errorf("--received-at %q: give one such as 2026-11-22T19:00:00Z", f.receivedAt)
+		}
+	}
+	w := bufio.NewWriter(out)
+	p := printer{reader: reader, model: model, settings: f.settings, out: w}
+	if len(files) == 0 {
+		if at.IsZero() {
+			at = time.Now()
+		}
+		err = p.stream("-", in, at)
+	}
+	for _, name := range files {
+		if err = p.file(name, at); err != nil {
+			break
+		}
+	}
+	if err := errors.Join(err, w.Flush()); err != nil {
+		return err
+	}
+	if f.strict && p.dead > 0 {
+		return fmt.Errorf("%d of %d tickets are dead", p.dead, p.tickets)
+	}
+	return nil
+}
+
+// applySetting takes key=value as a link's configuration would.
+func applySetting(s *pbx.Settings, text string) error {
+	key, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return fmt.Errorf("--set %q: give key=value", text)
+	}
+	list := func() []string { return strings.Split(value, ",") }
+	switch key {
+	case "country":
+		s.Country = value
+	case "outside_prefix":
+		s.OutsidePrefix = value
+	case "time_is":
+		s.Parse.TimeIs = value
+	case "charset":
+		s.Parse.Charset = value
+	case "currency":
+		s.Parse.Currency = value
+	case "fields":
+		s.Parse.Fields = list()
+	case "clock":
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("--set %s: give 12 or 24", text)
+		}
+		s.Parse.Clock = n
+	case "inside.lengths":
+		for _, v := range list() {
+			n, err := strconv.Atoi(v)
+			if err != nil {
+				return fmt.Errorf("--set %s: %q is no number", text, v)
+			}
+			s.Parse.Inside.Lengths = append(s.Parse.Inside.Lengths, n)
+		}
+	case "inside.numbers":
+		s.Parse.Inside.Numbers = list()
+	case "inside.contexts":
+		s.Parse.Inside.Contexts = list()
+	case "inside.devices":
+		s.Parse.Inside.Devices = list()
+	case "trunks.names":
+		s.Parse.Trunks.Names = list()
+	case "trunks.contexts":
+		s.Parse.Trunks.Contexts = list()
+	case "trunks.devices":
+		s.Parse.Trunks.Devices = list()
+	default:
+		return fmt.Errorf("--set %s: no setting %q: there are country, outside_prefix, time_is, clock, charset, currency, fields, "+
+			"inside.{lengths,numbers,contexts,devices} and trunks.{names,contexts,devices}", text, key)
+	}
+	return nil
+}
+
+// printer understands tickets and prints what became of them.
+type printer struct {
+	reader        *parser.Reader
+	model         *pbx.Model
+	settings      pbx.Settings
+	out           *bufio.Writer
+	tickets, dead int
+}
+
+func (p *printer) file(name string, at time.Time) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if at.IsZero() {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		at = info.ModTime()
+	}
+	return p.stream(name, f, at)
+}
+
+func (p *printer) stream(name string, in io.Reader, at time.Time) error {
+	// A file of tickets is small; what is not goes through ingest.
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	head := p.head(text)
+	m := &bus.TicketMessage{
+		Address:  wire.Address{Model: p.model.ID, Site: p.settings.Site, Link: p.settings.Link},
+		Received: at, Written: at, Preamble: text[:head], Name: name,
+		Origin: identity.WholeFile(filepath.Base(name), sha256.Sum256(text)), Offset: identity.Position(int64(head)),
+	}
+	var failed error
+	err = cut.Each(p.model.Split, text[head:], func(offset int, ticket []byte) bool {
+		one := *m
+		one.Payload, one.Offset = ticket, identity.Position(int64(head+offset))
+		failed = p.print(p.reader.Read(&one))
+		return failed == nil
+	})
+	return errors.Join(err, failed)
+}
+
+// head is the length of the lines at the start that describe the file.
+func (p *printer) head(text []byte) int {
+	if p.model.Files.Head == nil {
+		return 0
+	}
+	at := 0
+	for at < len(text) {
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			end = len(text) - at - 1
+		}
+		if !p.model.Files.Head(bytes.TrimRight(text[at:at+end+1], "\r\n")) {
+			break
+		}
+		at += end + 1
+	}
+	return at
+}
+
+func (p *printer) print(b *trunklinev1.CdrBatch) error {
+	for _, c := range b.Cdrs {
+		j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c)
+		if err != nil {
+			return err
+		}
+		if err := p.line(map[string]any{"outcome": "cdr", "cdr": json.RawMessage(j)}); err != nil {
+			return err
+		}
+	}
+	for _, o := range b.Others {
+		line := map[string]any{"outcome": "ignored", "reason": o.Reason, "raw": string(o.Raw)}
+		if o.Outcome == trunklinev1.Outcome_OUTCOME_DEAD {
+			line["outcome"], line["error"] = "dead", o.Error
+			p.dead++
+		}
+		if err := p.line(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *printer) line(v any) error {
+	p.tickets++
+	enc := json.NewEncoder(p.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"trunkline.internal/engine"
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/lifecycle"
+	"trunkline.internal/platform/natsd"
+	"trunkline.internal/platform/service"
+	"trunkline.internal/platform/telemetry"
+	"trunkline.internal/proto/wire"
+	ingestpoll "trunkline.internal/services/ingest-poll"
+	ingesttcp "trunkline.internal/services/ingest-tcp"
+	"trunkline.internal/services/parser"
+	"trunkline.internal/services/sink"
+)
+
+type runFlags struct {
+	file, data  string
+	demo, calls bool
+	debug       bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "everything in one process",
+		Long: "Runs every service in one process, on an embedded NATS server and an embedded ClickHouse engine.\n" +
+			"With --demo, simulated PBXs deliver invented calls to sites " + demoPrefix + "*, in a data folder of its own.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("calls") {
+				f.calls = f.demo
+			}
+			return run(cmd.Context(), cmd.OutOrStdout(), f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.file, "config", "c", "", "configuration; $TRUNKLINE_CONFIG, or "+service.DefaultConfig)
+	fl.StringVar(&f.data, "data", "", "data folder, over the configuration's")
+	fl.BoolVar(&f.demo, "demo", false, "simulated PBXs instead of a configuration")
+	fl.BoolVar(&f.calls, "calls", false, "print calls as they pass; with --demo it is on")
+	fl.BoolVar(&f.debug, "debug", false, "log more")
+	return cmd
+}
+
+func run(ctx context.Context, out io.Writer, f runFlags) error {
+	var demo *demo
+	cfg, err := loadRun(f)
+	if err != nil {
+		return err
+	}
+	if err := claim(cfg.Data, f.demo); err != nil {
+		return err
+	}
+	if f.demo {
+		if demo, err = newDemo(ctx, cfg.Data); err != nil {
+			return err
+		}
+		defer demo.close()
+		if cfg, err = demo.config(); err != nil {
+			return err
+		}
+	}
+	a, err := newApp(cfg, f.debug)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	parts := append(a.parts(), lifecycle.Part{Name: "banner", Run: func(ctx context.Context, ready func()) error {
+		a.banner(out)
+		ready()
+		if f.calls {
+			return follow(ctx, a.bus.JS, wire.StreamCdrs, wire.Address{}.CdrSubject(), printCalls(out, false))
+		}
+		<-ctx.Done()
+		return nil
+	}})
+	if demo != nil {
+		parts = append(parts, demo.part())
+	}
+	return lifecycle.Run(ctx, parts...)
+}
+
+// loadRun reads the configuration; the demo has its own.
+func loadRun(f runFlags) (*config.Config, error) {
+	if f.demo {
+		if f.file != "" {
+			return nil, errors.New("--demo has sites of its own: it goes without -c")
+		}
+		if f.data == "" {
+			f.data = "data/demo"
+		}
+		return &config.Config{Data: f.data}, nil
+	}
+	cfg, err := service.LoadConfig(f.file)
+	if err != nil {
+		return nil, err
+	}
+	if f.data != "" {
+		cfg.Data = f.data
+	}
+	for _, s := range cfg.Sites {
+		if isDemo(s.ID) {
+			return nil, fmt.Errorf("site %q: ids that begin with %s are the demo's", s.ID, demoPrefix)
+		}
+	}
+	return cfg, nil
+}
+
+// claim marks a data folder as real or as the demo's, for ever: an invented call
+// must never stand among real ones.
+func claim(dir string, demo bool) error {
+	kind := "real"
+	if demo {
+		kind = "demo"
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	file := filepath.Join(dir, "kind")
+	have, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if left, err := os.ReadDir(dir); err != nil || demo && len(left) > 0 {
+			return fmt.Errorf("data folder %s is not empty: the demo wants one of its own (--data)", dir)
+		}
+		return os.WriteFile(file, []byte(kind), 0o600)
+	case err != nil:
+		return fmt.Errorf("data folder: %w", err)
+	case string(have) != kind:
+		return fmt.Errorf("data folder %s holds %s calls, and this would add %s ones: choose another (--data)", dir, have, kind)
+	}
+	return nil
+}
+
+// app is all services of one process.
+type app struct {
+	cfg    *config.Config
+	tel    *telemetry.Telemetry
+	nats   *natsd.Server
+	bus    *bus.Bus
+	engine *engine.Engine
+
+	tickets, cdrs *bus.Committer
+	tcp           *ingesttcp.Service
+	poll          *ingestpoll.Service
+	parser        *parser.Service
+	sink          *sink.Service
+}
+
+func newApp(cfg *config.Config, debug bool) (a *app, err error) {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	a = &app{cfg: cfg, tel: telemetry.New("trunkline", os.Stderr, level, false)}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	tel := a.tel
+	natsListen := cfg.NATS.Listen
+	switch natsListen {
+	case "":
+		natsListen = "127.0.0.1:4222"
+	case "off":
+		natsListen = ""
+	}
+	if a.nats, err = natsd.New(natsd.Config{Dir: filepath.Join(cfg.Data, "nats"), Listen: natsListen}); err != nil {
+		return nil, err
+	}
+	a.bus, err = bus.Connect(bus.Config{
+		URL: "nats://embedded", Name: "run", Options: []nats.Option{a.nats.Option()},
+		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
+		Log: tel.Log, Metrics: tel.Metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tel.Health.Watch("nats", a.bus.Check)
+	a.tickets, a.cdrs = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamCdrs)
+
+	// The socket is bound before anything slow begins.
+	if a.tcp, err = ingesttcp.New(cfg.Links(), ingesttcp.Deps{
+		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+	}); err != nil {
+		return nil, err
+	}
+	if a.poll, err = ingestpoll.New(cfg.Links(), ingestpoll.Deps{
+		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+	}); err != nil {
+		return nil, err
+	}
+	if a.parser, err = parser.New(parser.Deps{
+		Bus: a.bus, Cdrs: a.cdrs, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+	}); err != nil {
+		return nil, err
+	}
+	if a.engine, err = engine.Open(engine.Config{
+		DataDir: filepath.Join(cfg.Data, "clickhouse"), Listen: cfg.SQL.Listen, Logger: tel.Log, Registerer: tel.Metrics,
+	}); err != nil {
+		return nil, err
+	}
+	token := filepath.Join(cfg.Data, "clickhouse.token")
+	if err := os.WriteFile(token, []byte(a.engine.Token()), 0o600); err != nil {
+		return nil, fmt.Errorf("write token: %w", err)
+	}
+	ch := config.ClickHouse{
+		Addr: []string{a.engine.Addr()}, Protocol: "http", Database: cfg.ClickHouse.Database, User: "trunkline",
+		Secret: config.Secret{PasswordFile: token},
+	}
+	a.sink, err = sink.New(ch, sink.Deps{Bus: a.bus, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set})
+	return a, err
+}
+
+// parts in the order in which they start; they drain in reverse.
+func (a *app) parts() []lifecycle.Part {
+	return []lifecycle.Part{
+		{Name: "metrics", Run: func(ctx context.Context, ready func()) error { return a.tel.Serve(ctx, a.cfg.Metrics.Listen, ready) }},
+		{Name: "nats", Run: a.nats.Run},
+		{Name: "bus", Run: a.bus.Run},
+		service.CommitterPart(a.tickets),
+		service.CommitterPart(a.cdrs),
+		{Name: "clickhouse", Run: func(ctx context.Context, ready func()) error { ready(); return a.engine.Run(ctx) }},
+		{Name: "sink", Run: a.sink.Run},
+		{Name: "parser", Run: a.parser.Run},
+		{Name: "ingest-poll", Run: a.poll.Run},
+		{Name: "ingest-tcp", Run: a.tcp.Run},
+	}
+}
+
+func (a *app) close() {
+	if a.engine != nil {
+		if err := a.engine.Close(); err != nil {
+			a.tel.Log.Error("clickhouse did not close", "error", err)
+		}
+	}
+	if a.bus != nil {
+		a.bus.Close()
+	}
+}
+
+// banner says where things are.
+func (a *app) banner(w io.Writer) {
+	fmt.Fprintf(w, "trunkline %s, data in %s\n", telemetry.Version, a.cfg.Data)
+	fmt.Fprintf(w, "  SQL      http://%s  (curl 'http://%s' --data-binary 'SELECT * FROM %s.calls LIMIT 10 FORMAT PrettyCompact')\n",
+		a.engine.Addr(), a.engine.Addr(), a.cfg.ClickHouse.Database)
+	fmt.Fprintf(w, "  health   http://%s/readyz\n  metrics  http://%s/metrics\n", a.cfg.Metrics.Listen, a.cfg.Metrics.Listen)
+	for _, l := range a.cfg.Links() {
+		where := ""
+		switch {
+		case l.TCP != nil && l.TCP.Listen != "":
+			where = "listens on " + addrOr(a.tcp.Addr(l.Site.ID, l.ID), l.TCP.Listen)
+		case l.TCP != nil:
+			where = "dials " + l.TCP.Dial
+		case l.Files != nil:
+			where = "reads files of " + l.Files.Dir
+		case l.MySQL != nil:
+			where = "asks " + l.MySQL.Addr
+		}
+		fmt.Fprintf(w, "  %-24s %-15s %s\n", l.Site.ID+"/"+l.ID, l.Model, where)
+	}
+	fmt.Fprintf(w, "Ctrl-C stops; nothing is lost. Started %s\n\n", time.Now().Format("15:04:05"))
+}
+
+func addrOr(a net.Addr, other string) string {
+	if a == nil {
+		return other
+	}
+	return a.String()
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/spf13/cobra"
+
+	"trunkline.internal/pbxsim"
+	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/service"
+)
+
+// demoPrefix begins the ids of sites that hold invented calls.
+const demoPrefix = "demo-"
+
+func simulateCommand() *cobra.Command {
+	var model, file, site, link string
+	var real bool
+	opts := pbxsim.Options{Retry: time.Second}
+	cmd := &cobra.Command{
+		Use:   "simulate --model ID --site SITE --link LINK",
+		Short: "a simulated PBX against a link of a demo site",
+		Long: "Sends the tickets of invented calls to a link, as a PBX of the model does. The link must be of a\n" +
+			"site whose id begins with " + demoPrefix + ": an invented call in real data is a wrong invoice.\n" +
+			"A link that dials wants the PBX's side at its address: the simulated PBX listens there.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !strings.HasPrefix(site, demoPrefix) && !real {
+				return fmt.Errorf("site %q is no demo site: invented calls would stand among real ones; --yes-real if you mean it", site)
+			}
+			cfg, err := service.LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			target, err := findLink(cfg, site, link)
+			if err != nil {
+				return err
+			}
+			if target.Model != model {
+				return fmt.Errorf("link %s/%s is a %s, not a %s: a PBX of another model gives dead tickets", site, link, target.Model, model)
+			}
+			if err := aim(&opts, target); err != nil {
+				return err
+			}
+			return simulate(cmd, model, opts)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&model, "model", "", "PBX model: "+strings.Join(pbxsim.Models(), ", "))
+	fl.StringVarP(&file, "config", "c", "", "configuration that has the link")
+	fl.StringVar(&site, "site", "", "site of the link")
+	fl.StringVar(&link, "link", "", "link to send to")
+	fl.BoolVar(&real, "yes-real", false, "send invented calls to a real site")
+	fl.Float64Var(&opts.Rate, "rate", 6, "calls a minute")
+	fl.IntVar(&opts.Count, "count", 0, "stop after so many calls; 0: go on")
+	fl.BoolVar(&opts.Burst, "burst", false, "as fast as the wire takes them; needs --count")
+	fl.Uint64Var(&opts.Seed, "seed", uint64(time.Now().UnixNano()), "same seed, same calls")
+	fl.StringVar(&opts.Variant, "variant", "", "ticket layout, one of the model's")
+	fl.Float64Var(&opts.Odd, "odd", 0.01, "share of odd lines, 0 to 1")
+	for _, name := range []string{"model", "site", "link"} {
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+func findLink(cfg *config.Config, site, link string) (config.LinkOf, error) {
+	for _, l := range cfg.Links() {
+		if l.Site.ID == site && l.ID == link {
+			return l, nil
+		}
+	}
+	return config.LinkOf{}, fmt.Errorf("the configuration has no link %s/%s", site, link)
+}
+
+// aim points a simulated PBX at a link.
+func aim(o *pbxsim.Options, l config.LinkOf) (err error) {
+	if o.Zone, err = time.LoadLocation(l.Site.Timezone); err != nil {
+		return err
+	}
+	retry := o.Retry
+	o.Retry = 0
+	switch {
+	case l.TCP != nil && l.TCP.Listen != "":
+		o.Addr, o.Retry = local(l.TCP.Listen), retry
+	case l.TCP != nil:
+		o.Listen = l.TCP.Dial
+		if l.Model == "panasonic-kx" {
+			o.DateOrder = l.Parse.DateOrder
+			if o.Password, err = l.TCP.Password(); err != nil {
+				return err
+			}
+		}
+	case l.Files != nil:
+		o.Dir = l.Files.Dir
+		o.FileEvery = 10 * time.Second
+	case l.MySQL != nil:
+		password, err := l.MySQL.Password()
+		if err != nil {
+			return err
+		}
+		c := mysql.NewConfig()
+		c.User, c.Passwd, c.Net, c.Addr, c.DBName = l.MySQL.User, password, "tcp", l.MySQL.Addr, l.MySQL.Database
+		o.DSN = c.FormatDSN()
+	}
+	return nil
+}
+
+// local is where something that listens on every address is reached from here.
+func local(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || host != "" && host != "0.0.0.0" && host != "::" {
+		return listen
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+func simulate(cmd *cobra.Command, model string, o pbxsim.Options) error {
+	var sent atomic.Int64
+	o.Sent = func(pbxsim.Ticket, time.Time) { sent.Add(1) }
+	sim, err := pbxsim.New(model, o)
+	if err != nil {
+		return err
+	}
+	out := cmd.ErrOrStderr()
+	if a := sim.Addr(); a != "" {
+		fmt.Fprintf(out, "%s listens on %s\n", model, a)
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	go func() {
+		tick := time.NewTicker(10 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				fmt.Fprintf(out, "%d tickets sent\n", sent.Load())
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err = sim.Run(ctx)
+	fmt.Fprintf(out, "%d tickets sent\n", sent.Load())
+	return err
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/service"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/proto/wire"
+)
+
+func tailCommand() *cobra.Command {
+	var address wire.Address
+	var file string
+	var raw, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "tickets and CDRs as they pass",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			cfg, err := service.LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			opts, err := service.NATSOptions(cfg.NATS)
+			if err != nil {
+				return err
+			}
+			nc, err := nats.Connect(cfg.NATS.URL, append(opts, nats.Name("trunkline tail"))...)
+			if err != nil {
+				return fmt.Errorf("nats at %s: %w: does trunkline run, and is nats.url right?", cfg.NATS.URL, err)
+			}
+			defer nc.Close()
+			js, err := jetstream.New(nc)
+			if err != nil {
+				return err
+			}
+			print := printCalls(cmd.OutOrStdout(), asJSON)
+			if raw {
+				return follow(ctx, js, wire.StreamTickets, address.TicketSubject(), printRaw(cmd.OutOrStdout()))
+			}
+			return follow(ctx, js, wire.StreamCdrs, address.CdrSubject(), print)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&file, "config", "c", "", "configuration; it says where NATS is")
+	fl.StringVar(&address.Site, "site", "", "only this site")
+	fl.StringVar(&address.Link, "link", "", "only this link")
+	fl.StringVar(&address.Model, "model", "", "only this PBX model")
+	fl.BoolVar(&raw, "raw", false, "the tickets' bytes as they came, not what was understood")
+	fl.BoolVar(&asJSON, "json", false, "one JSON object a call")
+	return cmd
+}
+
+// follow calls show for each message from now on, until ctx is done.
+func follow(ctx context.Context, js jetstream.JetStream, stream, subject string, show func(jetstream.Msg) error) error {
+	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverNewPolicy,
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", stream, err)
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", stream, err)
+	}
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	for {
+		msg, err := messages.Next()
+		switch {
+		case err == nil:
+			if err := show(msg); err != nil {
+				return err
+			}
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed), ctx.Err() != nil:
+			return nil
+		}
+	}
+}
+
+func printRaw(w io.Writer) func(jetstream.Msg) error {
+	return func(msg jetstream.Msg) error {
+		m, err := bus.ReadTicketMessage(msg.Subject(), msg.Headers(), msg.Data())
+		if err != nil {
+			return err
+		}
+		mark := ""
+		if m.Incomplete != "" {
+			mark = " (" + m.Incomplete + ")"
+		}
+		_, err = fmt.Fprintf(w, "%s %s/%s %s%s\n%q\n", m.Received.Format(time.RFC3339), m.Site, m.Link, m.Name, mark, m.Payload)
+		return err
+	}
+}
+
+const callLine = "%-8s  %-24s  %-9s  %-18s  %-18s  %-11s  %6s\n"
+
+// printCalls prints receipts: a line a call, or a JSON object.
+func printCalls(w io.Writer, asJSON bool) func(jetstream.Msg) error {
+	if !asJSON {
+		fmt.Fprintf(w, callLine, "start", "link", "direction", "from", "to", "disposition", "talk")
+	}
+	return func(msg jetstream.Msg) error {
+		var b trunklinev1.CdrBatch
+		if err := proto.Unmarshal(msg.Data(), &b); err != nil {
+			return fmt.Errorf("a receipt of %s: %w", msg.Subject(), err)
+		}
+		for _, c := range b.Cdrs {
+			if err := printCall(w, c, asJSON); err != nil {
+				return err
+			}
+		}
+		for _, o := range b.Others {
+			if err := printOther(w, &b, o, asJSON); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func printCall(w io.Writer, c *trunklinev1.Cdr, asJSON bool) error {
+	if asJSON {
+		j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", j)
+		return err
+	}
+	local := c.StartTime.AsTime().Add(time.Duration(c.UtcOffsetSeconds) * time.Second)
+	talk := time.Duration(c.TalkSeconds) * time.Second
+	_, err := fmt.Fprintf(w, callLine, local.Format("15:04:05"), c.Site+"/"+c.Link,
+		short(c.Direction.String(), "DIRECTION_"), party(c.CallingNumber, c.CallingName), party(c.CalledNumber, c.CalledName),
+		short(c.Disposition.String(), "DISPOSITION_"), talk)
+	return err
+}
+
+func printOther(w io.Writer, b *trunklinev1.CdrBatch, o *trunklinev1.OtherTicket, asJSON bool) error {
+	outcome := short(o.Outcome.String(), "OUTCOME_")
+	if asJSON {
+		return json.NewEncoder(w).Encode(map[string]string{
+			"outcome": outcome, "site": b.Site, "link": b.Link, "reason": o.Reason, "error": o.Error, "raw": string(o.Raw),
+		})
+	}
+	if outcome == "ignored" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%-8s  %-24s  %s: %s\n", outcome, b.Site+"/"+b.Link, o.Reason, o.Error)
+	return err
+}
+
+func short(enum, prefix string) string {
+	s := strings.ToLower(strings.TrimPrefix(enum, prefix))
+	if s == "unspecified" {
+		return "-"
+	}
+	return strings.ReplaceAll(s, "_", " ")
+}
+
+func party(number, name string) string {
+	text := number
+	if name != "" {
+		text += " " + name
+	}
+	if r := []rune(text); len(r) > 18 {
+		text = string(r[:17]) + "…"
+	}
+	if text == "" {
+		return "-"
+	}
+	return text
+}
