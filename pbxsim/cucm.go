@@ -24,7 +24,8 @@ const (
 	cucmCluster = "StandAloneCluster"
 	cucmNode    = 1
 	cucmSIP     = "192.168.20.9" // of the gateway
-	cucmMail    = "CUC-VI1"
+	// CUCMVoicemail is the device of the voicemail system.
+	CUCMVoicemail = "CUC-VI1"
 
 	causeSplit = "393216" // the leg goes on elsewhere: transferred
 	onTransfer = "10"
@@ -157,7 +158,7 @@ func (e *cisco) encode(c Call) []Ticket {
 		more["origCalledPartyRedirectOnBehalfOf"], more["lastRedirectRedirectOnBehalfOf"] = "5", "5"
 	}
 	if c.Disposition == Voicemail {
-		to = cucmEnd{mailbox.Number, cucmMail, "192.168.20.8", 0}
+		to = cucmEnd{mailbox.Number, CUCMVoicemail, "192.168.20.8", 0}
 		called := c.Extension
 		if c.Direction == Internal {
 			called = c.Peer

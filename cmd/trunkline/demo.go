@@ -112,7 +112,7 @@ func (d *demo) config() (*config.Config, error) {
 		case "panasonic-kx":
 			fmt.Fprintf(&b, "        parse: {date_order: dmy}\n        tcp: {dial: %q}\n", p.sim.Addr())
 		case "cisco-cucm":
-			fmt.Fprintf(&b, "        parse: {trunks: {devices: [%s]}}\n        files: {dir: %q, every: 1s, settle: 1s}\n", strings.Join(pbxsim.CUCMGateways, ", "), p.options.Dir)
+			fmt.Fprintf(&b, "        parse: {inside: {devices: [%s]}, trunks: {devices: [%s]}}\n        files: {dir: %q, every: 1s, settle: 1s}\n", pbxsim.CUCMVoicemail, strings.Join(pbxsim.CUCMGateways, ", "), p.options.Dir)
 		case "asterisk":
 			fmt.Fprintf(&b, "        parse: {inside: {lengths: [%d]}, trunks: {names: [%s]}}\n", pbxsim.ExtensionLength, strings.Join(pbxsim.AsteriskTrunks, ", "))
 			fmt.Fprintf(&b, "        mysql: {addr: %q, database: %s, user: %s, password_file: %q, every: 1s}\n", d.db.Addr(), demoDatabase, d.db.User(), d.passwordFile())

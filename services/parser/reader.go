@@ -49,7 +49,10 @@ const (
 type Reader struct {
 	model  *pbx.Model
 	format formats.Parser
-	now    func() time.Time
+	// site is the zone that people at the site live in; the PBX's clock may show
+	// another.
+	site *time.Location
+	now  func() time.Time
 }
 
 // NewReader makes the reader of a link. The error says what is wrong with its
@@ -71,7 +74,11 @@ func NewReader(s pbx.Settings) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{model: model, format: format, now: time.Now}, nil
+	site, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q: %w", s.Timezone, err)
+	}
+	return &Reader{model: model, format: format, site: site, now: time.Now}, nil
 }
 
 // Read answers a message: a CDR, ignored or dead for each of its tickets. The
@@ -113,6 +120,8 @@ func (r *Reader) read(batch *receipt, m *bus.TicketMessage, position string, t *
 		cdr.Site, cdr.Link, cdr.Model = m.Site, m.Link, r.model.ID
 		cdr.ReceivedTime, cdr.ParsedTime = batch.ReceivedTime, batch.ParsedTime
 		cdr.ParserVersion = batch.ParserVersion
+		_, offset := cdr.StartTime.AsTime().In(r.site).Zone()
+		cdr.UtcOffsetSeconds = int32(offset)
 		cdr.Raw = t.Raw
 		if cdr.CallKey == "" {
 			cdr.CallKey = cdr.TicketId

@@ -53,6 +53,9 @@ func newParty(s string) party {
 // the text if it ends in none.
 func numberAtEnd(s string) int {
 	at := len(s)
+	if i := strings.LastIndexByte(s, '-'); i > 0 && strings.Trim(s[i+1:], "0123456789*#") == "" {
+		at = i // what was dialled behind a transfer; digits may be hidden before it
+	}
 	for at > 0 && s[at-1] == 'X' { // digits hidden by the privacy setting
 		at--
 	}

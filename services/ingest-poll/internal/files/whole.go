@@ -1,0 +1,238 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"os"
+	"time"
+
+	"trunkline.internal/pbx/identity"
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/proto/wire"
+	"trunkline.internal/services/ingest-poll/internal/journal"
+	"trunkline.internal/services/ingest-poll/internal/link"
+	"trunkline.internal/services/ingest-poll/internal/pack"
+)
+
+// blockSize is how much of a file is read, checked and published at a time.
+const blockSize = 1 << 20
+
+// errChanged says that a file changed while it was read.
+var errChanged = errors.New("the file changed while it was read")
+
+// lookWhole collects the files that have settled and treats those that are done
+// as the configuration says.
+func (f *Folder) lookWhole(ctx context.Context, found []candidate) error {
+	waiting, oldest := 0, time.Time{}
+	for _, c := range found {
+		if e := f.journal.Get(c.name); e != nil {
+			f.journal.Seen(e)
+			if e.Done != 0 && e.Size == c.size && e.Time == c.time {
+				continue
+			}
+		}
+		if f.settled(c) && !f.resting(c) {
+			err := f.collect(ctx, c)
+			if err == nil {
+				delete(f.seen, c.name)
+				delete(f.failures, c.name)
+				continue
+			}
+			if err := f.failed(ctx, c, err); err != nil {
+				return err
+			}
+			if f.seen[c.name] == nil {
+				continue // gone, moved aside, or new again
+			}
+		}
+		if waiting++; oldest.IsZero() {
+			oldest = c.written()
+		}
+	}
+	f.waiting(waiting, oldest)
+	return f.treat(ctx, found)
+}
+
+// settled tells whether a whole file is complete, as far as one can see: it has
+// not changed between looks for the time, and is that old. A file from the
+// future, of a machine whose clock is ahead, has only the looks.
+func (f *Folder) settled(c candidate) bool {
+	s, now := f.sighted(c), f.Now()
+	age := now.Sub(c.written())
+	return now.Sub(s.since) >= f.settle && (age >= f.settle || age < 0)
+}
+
+// sums are the hashes of a file: of all its bytes, and of each block, so that
+// what is published later is known to be the same bytes.
+type sums struct {
+	whole  [sha256.Size]byte
+	blocks []uint64
+	// prefix is the hash of the first bytes, as many as were asked for.
+	prefix [sha256.Size]byte
+}
+
+var blockSeed = maphash.MakeSeed()
+
+// sum reads the file once.
+func sum(ctx context.Context, r io.ReaderAt, size, prefix int64) (*sums, error) {
+	s := &sums{blocks: make([]uint64, 0, size/blockSize+1)}
+	sha := sha256.New()
+	buf := make([]byte, min(size, blockSize))
+	for at := int64(0); at < size; at += blockSize {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		block := buf[:min(size-at, blockSize)]
+		if err := readAt(r, block, at); err != nil {
+			return nil, err
+		}
+		s.blocks = append(s.blocks, maphash.Bytes(blockSeed, block))
+		if cut := prefix - at; cut > 0 && cut <= int64(len(block)) {
+			sha.Write(block[:cut])
+			sha.Sum(s.prefix[:0])
+			block = block[cut:]
+		}
+		sha.Write(block)
+	}
+	sha.Sum(s.whole[:0])
+	return s, nil
+}
+
+// readAt fills the block. A file that is shorter than it was has changed.
+func readAt(r io.ReaderAt, block []byte, at int64) error {
+	n, err := r.ReadAt(block, at)
+	if n == len(block) {
+		return nil
+	}
+	if err == io.EOF {
+		return errChanged
+	}
+	return err
+}
+
+// read fills the block and makes sure that it is what was summed.
+func (s *sums) read(r io.ReaderAt, block []byte, n int64) error {
+	if err := readAt(r, block, n*blockSize); err != nil {
+		return err
+	}
+	if maphash.Bytes(blockSeed, block) != s.blocks[n] {
+		return errChanged
+	}
+	return nil
+}
+
+// collect publishes a whole file, or what is left of it.
+func (f *Folder) collect(ctx context.Context, c candidate) error {
+	file, err := f.open(f.path(c.name))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := same(file, c); err != nil {
+		return err
+	}
+	old, prefix := f.journal.Get(c.name), int64(0)
+	if old != nil && old.Done != 0 && old.Size < c.size {
+		prefix = old.Size
+	}
+	s, err := sum(ctx, file, c.size, prefix)
+	if err != nil {
+		return err
+	}
+	if err := same(file, c); err != nil {
+		return err
+	}
+	sha := hex.EncodeToString(s.whole[:])
+	e := &journal.Entry{Key: c.name, Size: c.size, Time: c.time, Sum: sha}
+	switch {
+	case old != nil && old.Sum == sha:
+		*e = *old
+		if e.Time = c.time; e.Done != 0 {
+			f.journal.Put(e) // only its time is new
+			return nil
+		}
+	case prefix > 0 && hex.EncodeToString(s.prefix[:]) == old.Sum:
+		f.Metrics.File("grew_after")
+		f.Log.Warn("a file grew after it was collected, its first tickets may count twice: raise settle above the longest pause of whoever writes it, or say grows: true if tickets are appended to it",
+			"name", c.name, "from", old.Size, "to", c.size)
+	}
+	return f.publish(ctx, file, c, s, e)
+}
+
+func (f *Folder) publish(ctx context.Context, file io.ReaderAt, c candidate, s *sums, e *journal.Entry) error {
+	origin := identity.WholeFile(c.name, s.whole)
+	var head []byte
+	if f.set.Head != nil {
+		first := make([]byte, min(c.size, blockSize))
+		if err := s.read(file, first, 0); err != nil {
+			return err
+		}
+		n, _, err := pack.Head(f.PBX.Split, f.set.Head, first, c.size <= blockSize)
+		if err != nil {
+			return err
+		}
+		head = first[:n:n]
+		e.Offset = max(e.Offset, int64(n))
+	}
+	packer := pack.Packer{Split: f.PBX.Split, Inside: e.Inside}
+	buf := make([]byte, 0, min(c.size, blockSize)+wire.MaxTicket)
+	for at := e.Offset; at < c.size; {
+		// The buffer holds the bytes from e.Offset to at.
+		n := at / blockSize
+		have, skip, stop := len(buf), int(at-n*blockSize), min((n+1)*blockSize, c.size)
+		buf = buf[:have+int(stop-n*blockSize)]
+		if err := s.read(file, buf[have:], n); err != nil {
+			return err
+		}
+		if skip > 0 { // a restart in the middle of a block
+			buf = buf[:copy(buf, buf[skip:])]
+		}
+		at = stop
+		var batch link.Batch
+		used, err := packer.Pack(buf, e.Offset, at == c.size, func(p pack.Payload) {
+			batch.Add(&bus.TicketMessage{
+				Address: f.Address, Received: f.Now(), Written: c.written(), Origin: origin, Offset: identity.Position(p.Offset),
+				Name: c.name, Preamble: head, Incomplete: p.Incomplete, Payload: p.Data,
+			}, p.Tickets)
+		})
+		if err != nil {
+			return fmt.Errorf("byte %d: %w", e.Offset+int64(used), err)
+		}
+		if err := f.Send(ctx, &batch); err != nil {
+			return err
+		}
+		// Acknowledged, so the buffer is ours again.
+		buf = buf[:copy(buf, buf[used:])]
+		e.Offset += int64(used)
+		e.Inside = packer.Inside
+		e.Tickets += int64(batch.Tickets)
+		f.journal.Put(e)
+		if f.unsavedAt += int64(used); at < c.size {
+			if err := f.saveSometimes(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	e.Offset, e.Inside, e.Done = c.size, false, f.Now().Unix()
+	f.journal.Put(e)
+	f.unsaved++
+	f.Metrics.File("collected")
+	return f.saveSometimes(ctx)
+}
+
+// same makes sure that the open file is the one that the look saw.
+func same(file *os.File, c candidate) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != c.size || info.ModTime().UnixNano() != c.time {
+		return errChanged
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package table
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"trunkline.internal/pbx/row"
+)
+
+const (
+	// readRows and readBytes bound what is read of a table before it is published.
+	readRows  = 1000
+	readBytes = 4 << 20
+)
+
+// columns is what is known of the table.
+type columns struct {
+	// cursor is the key column as the server spells it: its name is part of each
+	// ticket's position.
+	cursor string
+}
+
+var integers = map[string]bool{"tinyint": true, "smallint": true, "mediumint": true, "int": true, "integer": true, "bigint": true}
+
+// setupError is a table that cannot be collected as it is.
+type setupError struct{ error }
+
+// check makes sure that the cursor can be one: an integer, never NULL, and no
+// two rows with one.
+func (t *Table) check(ctx context.Context) (columns, error) {
+	var name, kind, nullable string
+	err := t.db.QueryRowContext(ctx,
+		"SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME = ?",
+		t.cfg.Database, t.cfg.Table, t.cfg.Cursor).Scan(&name, &kind, &nullable)
+	if errors.Is(err, sql.ErrNoRows) {
+		// The server says better what is missing: the table, or our right to see it.
+		rows, err := t.db.QueryContext(ctx, "SELECT 1 FROM "+quote(t.cfg.Table)+" LIMIT 0")
+		if err != nil {
+			return columns{}, err
+		}
+		if err := rows.Close(); err != nil {
+			return columns{}, err
+		}
+		return columns{}, t.unfit("has no column " + t.cfg.Cursor)
+	}
+	if err != nil {
+		return columns{}, err
+	}
+	if !integers[strings.ToLower(kind)] {
+		return columns{}, t.unfit(fmt.Sprintf("has a column %s of type %s: a cursor is an integer", name, kind))
+	}
+	if !strings.EqualFold(nullable, "NO") {
+		return columns{}, t.unfit("has a column " + name + " that may be NULL: such rows would never be read")
+	}
+	var view bool
+	err = t.db.QueryRowContext(ctx,
+		"SELECT TABLE_TYPE <> 'BASE TABLE' FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+		t.cfg.Database, t.cfg.Table).Scan(&view)
+	if err != nil {
+		return columns{}, err
+	}
+	if view {
+		return columns{cursor: name}, nil // it has no keys: two equal ones are told when they are read
+	}
+	var unique int
+	err = t.db.QueryRowContext(ctx,
+		"SELECT COUNT(*) FROM (SELECT MAX(COLUMN_NAME) c FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0 GROUP BY INDEX_NAME HAVING COUNT(*) = 1) k WHERE c = ?",
+		t.cfg.Database, t.cfg.Table, name).Scan(&unique)
+	if err != nil {
+		return columns{}, err
+	}
+	if unique == 0 {
+		return columns{}, t.unfit("has no unique key on " + name + " alone: two rows with one key would count as one ticket")
+	}
+	return columns{cursor: name}, nil
+}
+
+func (t *Table) unfit(what string) error {
+	return &setupError{fmt.Errorf("table %s %s; remedy, once, on the PBX's database: %s", t.cfg.Table, what, t.remedy())}
+}
+
+// remedy is the catalogue's ALTER TABLE, or one like it.
+func (t *Table) remedy() string {
+	if t.cfg.Table == t.PBX.Table.Name && t.cfg.Cursor == t.PBX.Table.Cursor {
+		for _, line := range t.PBX.Setup {
+			if strings.HasPrefix(line, "ALTER TABLE ") {
+				return line
+			}
+		}
+	}
+	c := quote(t.cfg.Cursor)
+	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s INT UNSIGNED NOT NULL AUTO_INCREMENT, ADD UNIQUE KEY (%s);", quote(t.cfg.Table), c, c)
+}
+
+// newest is the largest key; any is false when the table is empty.
+func (t *Table) newest(ctx context.Context) (newest int64, any bool, err error) {
+	var n sql.Null[int64]
+	err = t.db.QueryRowContext(ctx, "SELECT MAX("+quote(t.columns.cursor)+") FROM "+quote(t.cfg.Table)).Scan(&n)
+	return n.V, n.Valid, err
+}
+
+// read reads rows behind a key, in the order of the keys, and keeps those that
+// are not published. more tells that there may be others behind them.
+func (t *Table) read(ctx context.Context, after int64) (b *batch, more bool, err error) {
+	// The key is an integer of ours, so the query is sent as text, and all values
+	// come back as text.
+	where := ""
+	if after != nothing {
+		where = " WHERE " + quote(t.columns.cursor) + " > " + strconv.FormatInt(after, 10)
+	}
+	rows, err := t.db.QueryContext(ctx, "SELECT * FROM "+quote(t.cfg.Table)+where+
+		" ORDER BY "+quote(t.columns.cursor)+" LIMIT "+strconv.Itoa(readRows))
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, false, err
+	}
+	names, cursor := make([]string, len(types)), -1
+	values, targets := make([]sql.RawBytes, len(types)), make([]any, len(types))
+	fields := make([][]byte, len(types))
+	for i, c := range types {
+		names[i], targets[i] = c.Name(), &values[i]
+		if c.Name() == t.columns.cursor {
+			cursor = i
+		}
+	}
+	if cursor < 0 {
+		return nil, false, t.unfit("has no column " + t.columns.cursor)
+	}
+	b = &batch{last: after}
+	for n := 1; rows.Next(); n++ {
+		if err := rows.Scan(targets...); err != nil {
+			return nil, false, err
+		}
+		key, err := strconv.ParseInt(string(values[cursor]), 10, 64)
+		if err != nil {
+			return nil, false, t.unfit(fmt.Sprintf("has a row whose %s is %q, which is no key that can be followed", t.columns.cursor, values[cursor]))
+		}
+		if key <= b.last && b.last != nothing {
+			return nil, false, t.unfit(fmt.Sprintf("has two rows with %s %d: they would count as one ticket", t.columns.cursor, key))
+		}
+		b.last = key
+		if !t.position.has(key) {
+			for i, v := range values {
+				fields[i] = v
+				if v != nil && types[i].DatabaseTypeName() == "BIT" {
+					fields[i] = bitText(v)
+				}
+			}
+			start := len(b.payload)
+			b.payload = row.Append(b.payload, names, fields)
+			b.rows = append(b.rows, rowAt{key, start, len(b.payload)})
+		}
+		if n == readRows || len(b.payload) >= readBytes {
+			return b, true, nil
+		}
+	}
+	return b, false, rows.Err()
+}
+
+// bitText is a BIT column as the number that it is; the server gives its bytes.
+func bitText(v []byte) []byte {
+	var n uint64
+	for _, b := range v {
+		n = n<<8 | uint64(b)
+	}
+	return strconv.AppendUint(nil, n, 10)
+}

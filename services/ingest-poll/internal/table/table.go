@@ -1,0 +1,260 @@
+// Package table collects the rows of a table of a MySQL or MariaDB server, by a
+// key that grows with each row.
+package table
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"trunkline.internal/pbx/identity"
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/config"
+	"trunkline.internal/proto/wire"
+	"trunkline.internal/services/ingest-poll/internal/link"
+)
+
+// Table is one table of tickets. It is used by one goroutine.
+type Table struct {
+	*link.Link
+	cfg     config.MySQL
+	db      *sql.DB
+	key     string // of the position
+	origin  string
+	overlap int64
+
+	checked  bool
+	columns  columns
+	position *window
+	revision uint64
+	wasReset bool
+}
+
+const (
+	defaultOverlap = 200
+	maxOverlap     = 100_000
+)
+
+var identifier = regexp.MustCompile(`^[0-9A-Za-z_$-]{1,64}$`)
+
+// New makes the collector of a link's table; it does not connect. An error says
+// what is wrong with the configuration.
+func New(l *link.Link, c *config.MySQL) (*Table, error) {
+	cfg := *c
+	if cfg.Table == "" {
+		cfg.Table = l.PBX.Table.Name
+	}
+	if cfg.Cursor == "" {
+		cfg.Cursor = l.PBX.Table.Cursor
+	}
+	for _, it := range []struct{ name, value string }{{"database", cfg.Database}, {"table", cfg.Table}, {"cursor", cfg.Cursor}} {
+		if it.value == "" {
+			return nil, fmt.Errorf("mysql: %s is missing, and model %s has no usual one", it.name, l.Model)
+		}
+		if !identifier.MatchString(it.value) {
+			return nil, fmt.Errorf("mysql: %s %q: a name is 1 to 64 letters, digits, _, $ or -", it.name, it.value)
+		}
+	}
+	if _, port, err := net.SplitHostPort(cfg.Addr); err != nil || port == "" {
+		return nil, fmt.Errorf("mysql: addr %q: give host:port, such as 10.1.0.7:3306", cfg.Addr)
+	}
+	if cfg.User == "" {
+		return nil, errors.New("mysql: user is missing: give one that may only SELECT from the table")
+	}
+	t := &Table{Link: l, cfg: cfg, overlap: defaultOverlap}
+	if cfg.Overlap != nil {
+		if t.overlap = int64(*cfg.Overlap); t.overlap < 0 || t.overlap > maxOverlap {
+			return nil, fmt.Errorf("mysql: overlap %d: give 0 to %d keys", t.overlap, maxOverlap)
+		}
+	}
+	// Not the address: a PBX that gets another one goes on where it stood.
+	t.key = bus.PositionKey(l.Site, l.Link, bus.SourceKey(fmt.Sprintf("table-%s-%s-%d", cfg.Database, cfg.Table, cfg.Epoch)))
+	t.origin = identity.Table(cfg.Addr, cfg.Database+"."+cfg.Table, cfg.Epoch)
+	var err error
+	t.db, err = open(cfg)
+	return t, err
+}
+
+// Load reads the position.
+func (t *Table) Load(ctx context.Context) error {
+	t.checked = false
+	value, revision, err := t.Get(ctx, t.key)
+	if err != nil {
+		return err
+	}
+	t.position, t.revision = newWindow(t.overlap), revision
+	if revision == 0 {
+		return nil
+	}
+	var stored window
+	if err := json.Unmarshal(value, &stored); err != nil || !stored.valid() {
+		return fmt.Errorf("position %s is unreadable: %w", t.key, err)
+	}
+	t.position = stored.resized(t.overlap)
+	return nil
+}
+
+// Save has nothing to do: a position is written with each batch.
+func (t *Table) Save(context.Context) error { return nil }
+
+func (t *Table) save(ctx context.Context) error {
+	value, err := json.Marshal(t.position)
+	if err != nil {
+		return fmt.Errorf("position %s: %w", t.key, err)
+	}
+	if t.revision, err = t.Put(ctx, t.key, value, t.revision); err != nil {
+		return err
+	}
+	t.Metrics.Position.Set(float64(t.position.Last))
+	t.Update(func(s *link.State) { s.Position = t.position.Last })
+	return nil
+}
+
+// Look publishes the rows that are new, and those behind the cursor that became
+// visible late.
+func (t *Table) Look(ctx context.Context) error {
+	if err := t.look(ctx); err != nil {
+		var ours *publishError
+		if ctx.Err() != nil || errors.As(err, &ours) {
+			return err
+		}
+		t.checked = false // the trouble may be what check explains
+		return t.explain(err)
+	}
+	return nil
+}
+
+// publishError is an error of NATS, not of the database.
+type publishError struct{ error }
+
+func (e *publishError) Unwrap() error { return e.error }
+
+func (t *Table) look(ctx context.Context) error {
+	if !t.checked {
+		cols, err := t.check(ctx)
+		if err != nil {
+			return err
+		}
+		t.columns, t.checked = cols, true
+	}
+	newest, any, err := t.newest(ctx)
+	if err != nil {
+		return err
+	}
+	if t.isReset(newest, any) || !any {
+		return nil
+	}
+	after := t.position.low()
+	if after != nothing {
+		after--
+	}
+	for {
+		rows, more, err := t.read(ctx, after)
+		if err != nil {
+			return err
+		}
+		if err := t.publish(ctx, rows); err != nil {
+			return &publishError{err}
+		}
+		if !more {
+			return nil
+		}
+		after = rows.last
+	}
+}
+
+// isReset tells of a table that begins again behind our position. Its keys would
+// be given twice: nothing is read until an operator says that it is a new table.
+func (t *Table) isReset(newest int64, any bool) bool {
+	last := t.position.Last
+	if any {
+		t.Metrics.Newest.Set(float64(newest))
+		t.Update(func(s *link.State) { s.Newest = newest })
+	}
+	if last == nothing || any && newest >= last {
+		t.wasReset = false
+		return false
+	}
+	if !t.wasReset {
+		t.wasReset = true
+		t.Metrics.Resets.Inc()
+	}
+	have := "the table is empty"
+	if any {
+		have = fmt.Sprintf("its largest %s is %d", t.columns.cursor, newest)
+	}
+	t.Alarms.Raise("reset", t.wrap(fmt.Errorf("rows up to %s %d were collected, but now %s: the table was reset or an older copy restored, and nothing is read from it. If its keys begin again, raise epoch to %d in the link's configuration: then it counts as a new table and is read from its first row",
+		t.columns.cursor, last, have, t.cfg.Epoch+1)))
+	return true
+}
+
+// batch is the rows of one query that are to be published.
+type batch struct {
+	last    int64 // largest key that was read
+	payload []byte
+	rows    []rowAt
+}
+
+type rowAt struct {
+	key        int64
+	start, end int
+}
+
+// publish sends what was not published yet, and then advances the position.
+func (t *Table) publish(ctx context.Context, b *batch) error {
+	if len(b.rows) == 0 {
+		return nil
+	}
+	var out link.Batch
+	message := func(offset string, payload []byte, tickets int, incomplete string) {
+		out.Add(&bus.TicketMessage{
+			Address: t.Address, Received: t.Now(), Origin: t.origin, Offset: offset, Name: t.cfg.Addr,
+			Incomplete: incomplete, Payload: payload,
+		}, tickets)
+	}
+	position := func(key int64) string {
+		return identity.RowPosition(t.columns.cursor, strconv.FormatInt(key, 10))
+	}
+	for i := 0; i < len(b.rows); {
+		first := b.rows[i]
+		if first.end-first.start-1 > wire.MaxTicket { // without its line end
+			row := b.payload[first.start : first.end-1]
+			for at := 0; at < len(row); at += wire.MaxTicket {
+				offset := position(first.key)
+				if at > 0 {
+					offset += "+" + strconv.Itoa(at)
+				}
+				stop := min(at+wire.MaxTicket, len(row))
+				message(offset, row[at:stop:stop], 1, wire.IncompleteTooLong)
+			}
+			i++
+			continue
+		}
+		n := i + 1
+		for n < len(b.rows) && n-i < wire.MaxMessageTickets && b.rows[n].end-first.start <= wire.MaxMessage &&
+			b.rows[n].end-b.rows[n].start-1 <= wire.MaxTicket {
+			n++
+		}
+		end := b.rows[n-1].end
+		message(position(first.key), b.payload[first.start:end:end], n-i, "")
+		i = n
+	}
+	if err := t.Send(ctx, &out); err != nil {
+		return err
+	}
+	for _, r := range b.rows {
+		t.position.add(r.key)
+	}
+	return t.save(ctx)
+}
+
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// Close ends the connection.
+func (t *Table) Close() error { return t.db.Close() }

@@ -1,0 +1,153 @@
+// Package login holds the dialogue that a PBX wants before it gives tickets.
+package login
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"trunkline.internal/pbx"
+	"trunkline.internal/services/ingest-tcp/internal/telnet"
+)
+
+const (
+	// maxPrinted bounds what a PBX may print before what is expected, in bytes.
+	maxPrinted = 64 << 10
+	// maxHeld is how much is held back to see whether the password was right; a
+	// PBX that gives more has let us in.
+	maxHeld = 4 << 10
+	// writeWithin bounds the wait for the PBX to take our line.
+	writeWithin = 5 * time.Second
+)
+
+// ErrRejected says that the PBX asks again: the password is wrong.
+var ErrRejected = errors.New("the PBX asks to log in again: the password is wrong; set password_env or password_file of the link")
+
+// Dialogue is a log-in.
+type Dialogue struct {
+	Steps    []pbx.Step
+	Password string
+	// Settle is how long the PBX has to ask again after the last answer.
+	Settle time.Duration
+}
+
+// Run speaks the dialogue. What the PBX printed in it is no ticket; what came
+// after the last expected text is returned, with the time when it came: echo,
+// and perhaps the first tickets. No error holds the password.
+func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (rest []byte, at time.Time, err error) {
+	if len(d.Steps) == 0 {
+		return nil, time.Time{}, nil
+	}
+	// A deadline that is set after ctx ended would make its end wait.
+	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
+	deadline := func(d time.Duration) error {
+		err := conn.SetReadDeadline(time.Now().Add(d))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	var heard []byte
+	secret := false
+	for i, step := range d.Steps {
+		if err := deadline(step.Timeout); err != nil {
+			return nil, at, err
+		}
+		for {
+			if at := index(heard, step.Expect); at >= 0 {
+				heard = heard[at+len(step.Expect):]
+				break
+			}
+			if len(heard) > maxPrinted {
+				return nil, at, fmt.Errorf("log-in step %d: the PBX printed %d bytes without %q: is it the right port?", i+1, len(heard), step.Expect)
+			}
+			data, err := r.Next()
+			if ctx.Err() != nil {
+				return nil, at, ctx.Err()
+			}
+			if err != nil {
+				return nil, at, fmt.Errorf("log-in step %d: %w", i+1, missing(step, heard, secret, err))
+			}
+			heard = append(heard, data...)
+		}
+		if err := conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+			return nil, at, err
+		}
+		if _, err := io.WriteString(conn, strings.ReplaceAll(step.Send, "{password}", d.Password)); err != nil {
+			return nil, at, fmt.Errorf("log-in step %d: the PBX does not take our answer: %w", i+1, err)
+		}
+		secret = secret || strings.Contains(step.Send, "{password}")
+	}
+	at = time.Now()
+	if err := deadline(d.Settle); err != nil {
+		return heard, at, nil
+	}
+	for len(heard) < maxHeld {
+		data, err := r.Next()
+		heard = append(heard, data...)
+		switch {
+		case err == nil:
+			continue
+		case ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) && d.asks(heard):
+			return nil, at, ErrRejected
+		}
+		// Any other error comes again at the next read.
+		break
+	}
+	return heard, at, conn.SetReadDeadline(time.Time{})
+}
+
+// asks tells whether the PBX stopped at one of its prompts.
+func (d Dialogue) asks(heard []byte) bool {
+	last := heard[bytes.LastIndexAny(heard, "\r\n\f\x00")+1:]
+	last = bytes.TrimSpace(last)
+	for _, s := range d.Steps {
+		if i := index(last, s.Expect); len(last) > 0 && i >= 0 && i+len(s.Expect) == len(last) && (i == 0 || len(s.Expect) > 3) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing explains what did not come.
+func missing(step pbx.Step, heard []byte, secret bool, err error) error {
+	printed := "it printed nothing"
+	switch {
+	case len(heard) > 0 && secret:
+		// It may be the echo of the password.
+		printed = fmt.Sprintf("it printed %d bytes", len(heard))
+	case len(heard) > 0:
+		printed = fmt.Sprintf("it printed %q", mask(heard))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the PBX did not print %q within %s, %s: is it the right model and port, and is no other program logged in?", step.Expect, step.Timeout, printed)
+	}
+	return fmt.Errorf("the PBX hung up before it printed %q, %s: another program may be logged in, or log-ins are locked for a while: %w", step.Expect, printed, err)
+}
+
+// mask shows the end of what was printed, without the digits of anybody's
+// number.
+func mask(heard []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '#'
+		}
+		return r
+	}, string(heard[max(0, len(heard)-60):]))
+}
+
+// index is bytes.Index without regard to ASCII case.
+func index(heard []byte, text string) int {
+	for i := 0; i+len(text) <= len(heard); i++ {
+		if strings.EqualFold(string(heard[i:i+len(text)]), text) {
+			return i
+		}
+	}
+	return -1
+}
