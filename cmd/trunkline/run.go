@@ -160,21 +160,16 @@ type app struct {
 	tcp           *ingesttcp.Service
 	poll          *ingestpoll.Service
 	parser        *parser.Service
-	sink          *sink.Service
 }
 
-func newApp(cfg *config.Config, debug bool) (a *app, err error) {
+func newApp(cfg *config.Config, debug bool) (*app, error) {
 	level := slog.LevelInfo
 	if debug {
 		level = slog.LevelDebug
 	}
-	a = &app{cfg: cfg, tel: telemetry.New("trunkline", os.Stderr, level, false)}
-	defer func() {
-		if err != nil {
-			a.close()
-		}
-	}()
+	a := &app{cfg: cfg, tel: telemetry.New("trunkline", os.Stderr, level, false)}
 	tel := a.tel
+	var err error
 	natsListen := cfg.NATS.Listen
 	switch natsListen {
 	case "":
@@ -196,7 +191,6 @@ func newApp(cfg *config.Config, debug bool) (a *app, err error) {
 	tel.Health.Watch("nats", a.bus.Check)
 	a.tickets, a.cdrs = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamCdrs)
 
-	// The socket is bound before anything slow begins.
 	if a.tcp, err = ingesttcp.New(cfg.Links(), ingesttcp.Deps{
 		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
 	}); err != nil {
@@ -212,56 +206,65 @@ func newApp(cfg *config.Config, debug bool) (a *app, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if a.engine, err = engine.Open(engine.Config{
-		DataDir: filepath.Join(cfg.Data, "clickhouse"), Listen: cfg.SQL.Listen, Logger: tel.Log, Registerer: tel.Metrics,
-	}); err != nil {
-		return nil, err
-	}
-	token := filepath.Join(cfg.Data, "clickhouse.token")
-	if err := os.WriteFile(token, []byte(a.engine.Token()), 0o600); err != nil {
-		return nil, fmt.Errorf("write token: %w", err)
-	}
-	ch := config.ClickHouse{
-		Addr: []string{a.engine.Addr()}, Protocol: "http", Database: cfg.ClickHouse.Database, User: "trunkline",
-		Secret: config.Secret{PasswordFile: token},
-	}
-	a.sink, err = sink.New(ch, sink.Deps{Bus: a.bus, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set})
-	return a, err
+	return a, nil
 }
 
 // parts in the order in which they start; they drain in reverse.
 func (a *app) parts() []lifecycle.Part {
 	return []lifecycle.Part{
-		{Name: "metrics", Run: func(ctx context.Context, ready func()) error { return a.tel.Serve(ctx, a.cfg.Metrics.Listen, ready) }},
+		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return a.tel.Serve(ctx, a.cfg.Metrics.Listen, ready) }},
 		{Name: "nats", Run: a.nats.Run},
 		{Name: "bus", Run: a.bus.Run},
 		service.CommitterPart(a.tickets),
 		service.CommitterPart(a.cdrs),
-		{Name: "clickhouse", Run: func(ctx context.Context, ready func()) error { ready(); return a.engine.Run(ctx) }},
-		{Name: "sink", Run: a.sink.Run},
+		{Name: "clickhouse", Run: a.runEngine},
+		{Name: "sink", Run: a.runSink},
 		{Name: "parser", Run: a.parser.Run},
 		{Name: "ingest-poll", Run: a.poll.Run},
-		{Name: "ingest-tcp", Run: a.tcp.Run},
+		{Name: "ingest-tcp", Early: true, Run: a.tcp.Run},
 	}
 }
 
-func (a *app) close() {
-	if a.engine != nil {
-		if err := a.engine.Close(); err != nil {
-			a.tel.Log.Error("clickhouse did not close", "error", err)
-		}
+func (a *app) tokenFile() string { return filepath.Join(a.cfg.Data, "clickhouse.token") }
+
+func (a *app) runEngine(ctx context.Context, ready func()) (err error) {
+	a.engine, err = engine.Open(engine.Config{
+		DataDir: filepath.Join(a.cfg.Data, "clickhouse"), Listen: a.cfg.SQL.Listen, Hosts: a.cfg.SQL.Hosts,
+		Logger: a.tel.Log, Registerer: a.tel.Metrics,
+	})
+	if err != nil {
+		return err
 	}
-	if a.bus != nil {
-		a.bus.Close()
+	defer func() { err = errors.Join(err, a.engine.Close()) }()
+	if err := os.WriteFile(a.tokenFile(), []byte(a.engine.Token()), 0o600); err != nil {
+		return fmt.Errorf("write token: %w", err)
 	}
+	ready()
+	return a.engine.Run(ctx)
 }
+
+// runSink writes to the engine as to any ClickHouse server over HTTP.
+func (a *app) runSink(ctx context.Context, ready func()) error {
+	s, err := sink.New(config.ClickHouse{
+		Addr: []string{a.engine.Addr()}, Protocol: "http", Database: a.cfg.ClickHouse.Database, User: engine.WriterUser,
+		Secret: config.Secret{PasswordFile: a.tokenFile()},
+	}, sink.Deps{Bus: a.bus, Log: a.tel.Log, Metrics: a.tel.Metrics, SetHealth: a.tel.Health.Set})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, ready)
+}
+
+func (a *app) close() { a.bus.Close() }
 
 // banner says where things are.
 func (a *app) banner(w io.Writer) {
 	fmt.Fprintf(w, "trunkline %s, data in %s\n", telemetry.Version, a.cfg.Data)
 	fmt.Fprintf(w, "  SQL      http://%s  (curl 'http://%s' --data-binary 'SELECT * FROM %s.calls LIMIT 10 FORMAT PrettyCompact')\n",
 		a.engine.Addr(), a.engine.Addr(), a.cfg.ClickHouse.Database)
-	fmt.Fprintf(w, "  health   http://%s/readyz\n  metrics  http://%s/metrics\n", a.cfg.Metrics.Listen, a.cfg.Metrics.Listen)
+	if addr := a.tel.Addr(); addr != "" {
+		fmt.Fprintf(w, "  health   http://%s/readyz\n  metrics  http://%s/metrics\n", addr, addr)
+	}
 	for _, l := range a.cfg.Links() {
 		where := ""
 		switch {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -83,7 +84,11 @@ func Connect(cfg Config) (*Bus, error) {
 		nats.Name("trunkline " + cfg.Name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(500 * time.Millisecond),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			// Soon at first: an embedded server is only just starting.
+			d := min(20*time.Millisecond<<min(attempts, 7), 2*time.Second)
+			return d/2 + rand.N(d/2)
+		}),
 		// What is published while the line is down must fail, not wait in memory
 		// behind the caller's back.
 		nats.ReconnectBufSize(-1),
@@ -122,7 +127,7 @@ func Connect(cfg Config) (*Bus, error) {
 // ready and waits for ctx. Only what cannot mend itself is an error.
 func (b *Bus) Run(ctx context.Context, ready func()) error {
 	back := Backoff{Max: 5 * time.Second}
-	for told := false; ; {
+	for began, told := time.Now(), false; ; {
 		err := b.ensure(ctx)
 		if err == nil {
 			break
@@ -130,7 +135,7 @@ func (b *Bus) Run(ctx context.Context, ready func()) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !told {
+		if !told && time.Since(began) > 3*time.Second {
 			b.log.Warn("waiting for nats", "url", redact(b.cfg.URL), "error", err)
 			told = true
 		}

@@ -61,11 +61,16 @@ type ClickHouse struct {
 
 // SQL is the embedded engine's HTTP front.
 type SQL struct {
+	// Listen is host:port.
 	Listen string `yaml:"listen"`
+	// Hosts are names under which the front may be called, beside localhost and
+	// addresses.
+	Hosts []string `yaml:"hosts"`
 }
 
 // Metrics is where a process tells how it is: /metrics, /healthz, /readyz.
 type Metrics struct {
+	// Listen is host:port, or `off`.
 	Listen string `yaml:"listen"`
 }
 

@@ -25,9 +25,7 @@ func (in *reading) validate(c *Config) {
 		in.address(fmt.Sprintf("clickhouse.addr[%d]", i), a)
 	}
 	in.secret("clickhouse", c.ClickHouse.Secret)
-	if c.SQL.Listen != "off" {
-		in.address("sql.listen", c.SQL.Listen)
-	}
+	in.address("sql.listen", c.SQL.Listen)
 	if c.Metrics.Listen != "off" {
 		in.address("metrics.listen", c.Metrics.Listen)
 	}

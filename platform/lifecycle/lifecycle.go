@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type Part struct {
 	// once when it serves: the next part starts then. An error says that it
 	// cannot go on.
 	Run func(ctx context.Context, ready func()) error
+	// Early starts the part before those that are not, though it stops in its
+	// place: a socket is bound at once, and closed before what it feeds.
+	Early bool
 	// Grace bounds the draining; 0: 30 s.
 	Grace time.Duration
 }
@@ -26,21 +30,9 @@ var ErrStuck = errors.New("did not stop in time")
 // Run runs the parts until ctx is done or one of them fails, and returns what
 // failed.
 func Run(ctx context.Context, parts ...Part) error {
-	running := make([]*running, 0, len(parts))
 	failed := make(chan error, len(parts))
-	var err error
-start:
-	for _, p := range parts {
-		r := start(ctx, p, failed)
-		running = append(running, r)
-		select {
-		case <-r.ready:
-		case err = <-failed:
-			break start
-		case <-ctx.Done():
-			break start
-		}
-	}
+	started := make([]*running, len(parts))
+	err := startAll(ctx, parts, started, failed)
 	if err == nil {
 		select {
 		case err = <-failed:
@@ -48,8 +40,10 @@ start:
 		}
 	}
 	errs := []error{err}
-	for i := len(running) - 1; i >= 0; i-- {
-		errs = append(errs, running[i].stop())
+	for _, r := range slices.Backward(started) {
+		if r != nil {
+			errs = append(errs, r.stop())
+		}
 	}
 	// What fails while it drains is told too; what failed first is told once.
 	for {
@@ -60,6 +54,26 @@ start:
 			return errors.Join(errs...)
 		}
 	}
+}
+
+// startAll starts each part when the one before it serves.
+func startAll(ctx context.Context, parts []Part, started []*running, failed chan error) error {
+	for _, early := range []bool{true, false} {
+		for i, p := range parts {
+			if p.Early != early {
+				continue
+			}
+			started[i] = start(ctx, p, failed)
+			select {
+			case <-started[i].ready:
+			case err := <-failed:
+				return err
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 type running struct {

@@ -41,10 +41,12 @@ func TestOrder(t *testing.T) {
 		d.write("stop c")
 		return nil
 	}}
-	if err := Run(ctx, d.part("a"), d.part("b"), last); err != nil {
+	early := d.part("b")
+	early.Early = true
+	if err := Run(ctx, d.part("a"), early, last); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"start a", "start b", "stop c", "stop b", "stop a"}; !slices.Equal(d.lines, want) {
+	if want := []string{"start b", "start a", "stop c", "stop b", "stop a"}; !slices.Equal(d.lines, want) {
 		t.Errorf("%v, want %v", d.lines, want)
 	}
 }

@@ -49,9 +49,9 @@ type Env struct {
 
 // Main runs one service as a process: `<service> [-c FILE]`, and
 // `<service> -health`, with which an image probes itself. build makes the
-// service's parts; they start when NATS has its streams, unless early is set:
-// those start before, so that a socket is bound at once.
-func Main(name string, build func(*Env) (early, parts []lifecycle.Part, err error)) {
+// service's parts; they start when NATS has its streams, but for those that are
+// Early.
+func Main(name string, build func(*Env) ([]lifecycle.Part, error)) {
 	file := flag.String("c", "", "configuration file; $TRUNKLINE_CONFIG, or "+DefaultConfig)
 	probe := flag.Bool("health", false, "ask the running service whether it is ready, and exit 0 or 1")
 	debug := flag.Bool("debug", false, "log more")
@@ -65,7 +65,7 @@ func Main(name string, build func(*Env) (early, parts []lifecycle.Part, err erro
 	}
 }
 
-func run(ctx context.Context, name, file string, probe, debug bool, build func(*Env) (early, parts []lifecycle.Part, err error)) error {
+func run(ctx context.Context, name, file string, probe, debug bool, build func(*Env) ([]lifecycle.Part, error)) error {
 	cfg, err := LoadConfig(file)
 	if err != nil {
 		return err
@@ -92,14 +92,15 @@ func run(ctx context.Context, name, file string, probe, debug bool, build func(*
 	}
 	defer b.Close()
 	tel.Health.Watch("nats", b.Check)
-	early, parts, err := build(&Env{Telemetry: tel, Config: cfg, Bus: b})
+	parts, err := build(&Env{Telemetry: tel, Config: cfg, Bus: b})
 	if err != nil {
 		return err
 	}
-	all := append(early,
-		lifecycle.Part{Name: "metrics", Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
-		lifecycle.Part{Name: "nats", Run: b.Run})
-	return lifecycle.Run(ctx, append(all, parts...)...)
+	all := append([]lifecycle.Part{
+		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
+		{Name: "nats", Run: b.Run},
+	}, parts...)
+	return lifecycle.Run(ctx, all...)
 }
 
 // CommitterPart runs a committer.

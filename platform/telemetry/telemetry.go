@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,14 @@ type Telemetry struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 	Health  *Health
+
+	addr atomic.Value
+}
+
+// Addr is where Serve listens; empty before it does.
+func (t *Telemetry) Addr() string {
+	a, _ := t.addr.Load().(string)
+	return a
 }
 
 // New makes the telemetry of a service that logs to w: text for people, or one
@@ -131,6 +140,7 @@ func (t *Telemetry) Serve(ctx context.Context, listen string, ready func()) erro
 	if err != nil {
 		return fmt.Errorf("metrics.listen: %w: choose another address, or `off`", err)
 	}
+	t.addr.Store(l.Addr().String())
 	srv := &http.Server{Handler: t.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

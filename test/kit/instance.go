@@ -209,7 +209,7 @@ func (i *Instance) MustQuery(query string) string {
 // Records reads calls; where is a condition.
 func (i *Instance) Records(where string) []*Record {
 	i.t.Helper()
-	out := i.MustQuery("SELECT * FROM calls WHERE " + where + " ORDER BY received_time, ticket_id FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0")
+	out := i.MustQuery("SELECT * FROM calls WHERE " + where + " ORDER BY received_time, ticket_id FORMAT JSONEachRow")
 	var records []*Record
 	dec := json.NewDecoder(strings.NewReader(out))
 	for dec.More() {

@@ -127,7 +127,7 @@ func (f *Folder) move(from string, c candidate) error {
 	if err != nil {
 		return err
 	}
-	err = os.Rename(from, to)
+	err = f.osRename(from, to)
 	if errors.Is(err, errOtherDisk) {
 		return f.moveFar(from, to, c)
 	}

@@ -33,7 +33,9 @@ type Folder struct {
 	after   config.After
 	settle  time.Duration
 	journal *journal.Journal
-	open    func(path string) (*os.File, error)
+	// The two that tests make fail.
+	open     func(path string) (*os.File, error)
+	osRename func(from, to string) error
 
 	seen      map[string]*sight
 	failures  map[string]*failure
@@ -64,7 +66,7 @@ func (c candidate) written() time.Time { return time.Unix(0, c.time) }
 // the configuration.
 func New(l *link.Link, c *config.Files) (*Folder, error) {
 	f := &Folder{
-		Link: l, set: l.PBX.Files, dir: c.Dir, after: c.After, settle: c.Settle.Or(DefaultSettle), open: openRegular,
+		Link: l, set: l.PBX.Files, dir: c.Dir, after: c.After, settle: c.Settle.Or(DefaultSettle), open: openRegular, osRename: os.Rename,
 		seen: make(map[string]*sight), failures: make(map[string]*failure), resets: make(map[string]bool),
 	}
 	if c.Dir == "" {

@@ -11,12 +11,12 @@ import (
 )
 
 func main() {
-	service.Main("parser", func(env *service.Env) (early, parts []lifecycle.Part, err error) {
+	service.Main("parser", func(env *service.Env) ([]lifecycle.Part, error) {
 		cdrs := env.Bus.NewCommitter(wire.StreamCdrs)
 		s, err := parser.New(parser.Deps{Bus: env.Bus, Cdrs: cdrs, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		return nil, []lifecycle.Part{service.CommitterPart(cdrs), {Name: "parser", Run: s.Run}}, nil
+		return []lifecycle.Part{service.CommitterPart(cdrs), {Name: "parser", Run: s.Run}}, nil
 	})
 }

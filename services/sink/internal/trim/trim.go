@@ -60,8 +60,12 @@ func (t *Trimmer) Tick(ctx context.Context) error {
 }
 
 func (t *Trimmer) note(s sample) {
-	if n := len(t.samples); n > 0 && t.samples[n-1].cdrs > s.cdrs {
-		// The stream was made anew: what was noted of the old one is void.
+	last := sample{tickets: t.parsed}
+	if n := len(t.samples); n > 0 {
+		last = t.samples[n-1]
+	}
+	if s.tickets < last.tickets || s.cdrs < last.cdrs {
+		// A stream was made anew: what was noted of the old one is void.
 		t.samples, t.parsed = nil, 0
 	}
 	if len(t.samples) == maxSamples {

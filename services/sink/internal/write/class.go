@@ -67,8 +67,8 @@ var remedies = map[int]string{
 	999: "keeper does not answer",
 }
 
-// reasonOf is a short name for counting.
-func reasonOf(err error) string {
+// ReasonOf is a short name of an error, for counting.
+func ReasonOf(err error) string {
 	var e *clickhouse.Error
 	if errors.As(err, &e) {
 		return e.Name

@@ -140,7 +140,7 @@ func (w *Writer) again(ctx context.Context, do func(context.Context) error, give
 		if giveUp != nil && giveUp(err) {
 			return err
 		}
-		w.Metrics.Retries.WithLabelValues(reasonOf(err)).Inc()
+		w.Metrics.Retries.WithLabelValues(ReasonOf(err)).Inc()
 		w.failed(err)
 		if classify(err) == schemaMissing {
 			if err := w.Repair(ctx); err != nil && ctx.Err() == nil {
@@ -165,7 +165,7 @@ func (w *Writer) failed(err error) {
 	err = Remedied(err)
 	w.failing = true
 	w.Health(err)
-	if reason := reasonOf(err); reason != w.told {
+	if reason := ReasonOf(err); reason != w.told {
 		w.told = reason
 		w.Log.Warn("clickhouse does not take rows, they wait", "error", err)
 	}

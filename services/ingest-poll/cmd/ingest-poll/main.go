@@ -1,0 +1,24 @@
+// Command ingest-poll runs the links that fetch tickets, from files and tables, as a service of their own.
+package main
+
+import (
+	_ "time/tzdata"
+
+	"trunkline.internal/platform/lifecycle"
+	"trunkline.internal/platform/service"
+	"trunkline.internal/proto/wire"
+	ingestpoll "trunkline.internal/services/ingest-poll"
+)
+
+func main() {
+	service.Main("ingest-poll", func(env *service.Env) ([]lifecycle.Part, error) {
+		tickets := env.Bus.NewCommitter(wire.StreamTickets)
+		s, err := ingestpoll.New(env.Config.Links(), ingestpoll.Deps{
+			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-poll", Run: s.Run}}, nil
+	})
+}

@@ -1,0 +1,24 @@
+// Command ingest-tcp runs the links of the wire `tcp` as a service of their own.
+package main
+
+import (
+	_ "time/tzdata"
+
+	"trunkline.internal/platform/lifecycle"
+	"trunkline.internal/platform/service"
+	"trunkline.internal/proto/wire"
+	ingesttcp "trunkline.internal/services/ingest-tcp"
+)
+
+func main() {
+	service.Main("ingest-tcp", func(env *service.Env) ([]lifecycle.Part, error) {
+		tickets := env.Bus.NewCommitter(wire.StreamTickets)
+		s, err := ingesttcp.New(env.Config.Links(), ingesttcp.Deps{
+			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-tcp", Early: true, Run: s.Run}}, nil
+	})
+}

@@ -1,0 +1,196 @@
+package ingesttcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline.internal/pbx"
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/config"
+	"trunkline.internal/proto/wire"
+)
+
+const defaultMaxConnections = 64
+
+// link is one link of the configuration, over all its connections.
+type link struct {
+	config.LinkOf
+	*Service
+	model     *pbx.Model
+	allow     []netip.Prefix
+	max       int
+	announced chan struct{} // closed when the parser can know the settings
+
+	connections, lastSeen prometheus.Gauge
+	ticketsN, bytesN      prometheus.Counter
+
+	mu         sync.Mutex
+	peers      map[*session]string
+	stuck      int // connections with messages that NATS refuses
+	last       time.Time
+	tickets    uint64
+	bytes      uint64
+	incomplete uint64
+	err        error
+}
+
+func (s *Service) newLink(of config.LinkOf) (*link, error) {
+	model, ok := pbx.Lookup(of.Model)
+	if !ok {
+		return nil, fmt.Errorf("no model %q: see trunkline models", of.Model)
+	}
+	l := &link{
+		LinkOf: of, Service: s, model: model, max: of.TCP.MaxConnections,
+		announced: make(chan struct{}), peers: make(map[*session]string),
+	}
+	if l.max == 0 {
+		l.max = defaultMaxConnections
+	}
+	for _, p := range of.TCP.Allow {
+		// A peer's address is unmapped; so must be what it is compared with.
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		l.allow = append(l.allow, p.Masked())
+	}
+	switch tcp := of.TCP; {
+	case !pbx.ValidID(of.Site.ID) || !pbx.ValidID(of.ID):
+		return nil, errors.New("ids are letters a-z, digits and hyphens, at most 63")
+	case (tcp.Listen == "") == (tcp.Dial == ""):
+		return nil, errors.New("tcp: give listen or dial")
+	case l.max < 0:
+		return nil, fmt.Errorf("tcp: max_connections %d: give 1 or more", l.max)
+	case tcp.Dial != "" && l.needsPassword() && !tcp.Secret.Set() && model.DefaultPassword == "":
+		return nil, errors.New("tcp: this model wants a password: give password_env or password_file")
+	}
+	if _, _, err := net.SplitHostPort(of.TCP.Listen + of.TCP.Dial); err != nil {
+		return nil, fmt.Errorf("tcp: %q is no host:port", of.TCP.Listen+of.TCP.Dial)
+	}
+	l.connections = s.metrics.connections.WithLabelValues(of.Site.ID, of.ID)
+	l.lastSeen = s.metrics.last.WithLabelValues(of.Site.ID, of.ID)
+	l.ticketsN = s.metrics.tickets.WithLabelValues(of.Site.ID, of.ID, of.Model)
+	l.bytesN = s.metrics.bytes.WithLabelValues(of.Site.ID, of.ID)
+	return l, nil
+}
+
+func (l *link) needsPassword() bool {
+	return slices.ContainsFunc(l.model.Login, func(s pbx.Step) bool { return strings.Contains(s.Send, "{password}") })
+}
+
+func (l *link) String() string { return l.Site.ID + "/" + l.ID }
+
+func (l *link) address() wire.Address {
+	return wire.Address{Model: l.Model, Site: l.Site.ID, Link: l.ID}
+}
+
+// count counts a connection's begin or end.
+func (l *link) count(result string) {
+	l.metrics.connected.WithLabelValues(l.Site.ID, l.ID, result).Inc()
+}
+
+// allows tells whether a peer belongs to the link.
+func (l *link) allows(peer netip.Addr) bool {
+	return len(l.allow) == 0 || slices.ContainsFunc(l.allow, func(p netip.Prefix) bool { return p.Contains(peer) })
+}
+
+// announce publishes the link's settings, without which no parser touches its
+// tickets.
+func (l *link) announce(ctx context.Context) {
+	var back bus.Backoff
+	for {
+		once, cancel := context.WithTimeout(ctx, l.timing.putTimeout)
+		err := l.deps.Bus.Links.Put(once, l.Settings())
+		cancel()
+		if err == nil {
+			close(l.announced)
+			return
+		}
+		if back.Wait(ctx) != nil {
+			return
+		}
+		l.warn.warn(l, "the link's settings cannot be published, its tickets wait", "error", err)
+	}
+}
+
+// enter takes a session in, or says why not.
+func (l *link) enter(s *session) (refused string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.stuck > 0:
+		return "refused_by_nats"
+	case len(l.peers) >= l.max:
+		return "refused_limit"
+	}
+	l.peers[s] = s.name
+	l.connections.Set(float64(len(l.peers)))
+	return ""
+}
+
+func (l *link) leave(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.peers, s)
+	l.connections.Set(float64(len(l.peers)))
+}
+
+// jam tells that one more (1) or one less (-1) connection holds messages that
+// NATS refuses.
+func (l *link) jam(n int, err error) {
+	l.mu.Lock()
+	l.stuck += n
+	jammed := l.stuck > 0
+	l.mu.Unlock()
+	if !jammed {
+		err = nil
+	}
+	l.setErr(err)
+	l.deps.SetHealth("ingest-tcp link "+l.String(), err)
+}
+
+func (l *link) setErr(err error) {
+	l.mu.Lock()
+	l.err = err
+	l.mu.Unlock()
+}
+
+// done counts what was acknowledged.
+func (l *link) done(tickets, bytes, incomplete int, came time.Time) {
+	l.ticketsN.Add(float64(tickets))
+	l.bytesN.Add(float64(bytes))
+	l.lastSeen.Set(float64(came.UnixMilli()) / 1000)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tickets += uint64(tickets)
+	l.bytes += uint64(bytes)
+	l.incomplete += uint64(incomplete)
+	if came.After(l.last) {
+		l.last = came
+	}
+}
+
+func (l *link) state() LinkState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := LinkState{
+		Site: l.Site.ID, Link: l.ID, Model: l.Model, Wire: pbx.TCPListen, Addr: l.TCP.Listen,
+		LastTicket: l.last, Tickets: l.tickets, Bytes: l.bytes, Incomplete: l.incomplete, Err: l.err,
+	}
+	if l.TCP.Dial != "" {
+		st.Wire, st.Addr = pbx.TCPDial, l.TCP.Dial
+	}
+	for _, name := range l.peers {
+		st.Peers = append(st.Peers, name)
+	}
+	slices.Sort(st.Peers)
+	return st
+}

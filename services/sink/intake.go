@@ -1,0 +1,120 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/proto/wire"
+	"trunkline.internal/services/sink/internal/batch"
+	"trunkline.internal/services/sink/internal/metrics"
+)
+
+// Bounds of what is pulled ahead of the batches.
+const (
+	pullMessages = 5000
+	pullBytes    = 4 << 20
+)
+
+// laterDelay is when a receipt of a newer schema is looked at again.
+const laterDelay = 30 * time.Second
+
+// intake reads the stream of receipts into batches.
+type intake struct {
+	bus     *bus.Bus
+	log     *slog.Logger
+	metrics *metrics.Metrics
+	health  func(error)
+	// later is when a receipt of a newer schema last came, Unix nanoseconds.
+	later atomic.Int64
+}
+
+// run reads until ctx is done and everything read is handed on.
+func (in *intake) run(ctx context.Context, ready func(), free <-chan *batch.Batch, out chan<- *batch.Batch) {
+	msgs := make(chan jetstream.Msg, 256)
+	gathered := make(chan struct{})
+	go func() {
+		defer close(gathered)
+		g := batch.Gatherer{Limits: batch.DefaultLimits, Later: in.leave}
+		g.Run(msgs, free, out)
+	}()
+	back := bus.Backoff{Max: 5 * time.Second}
+	for told := false; ctx.Err() == nil; {
+		err := in.read(ctx, msgs, func() {
+			back.Reset()
+			told = false
+			if ready != nil {
+				ready()
+				ready = nil
+			}
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		if !told {
+			told = true
+			in.log.Warn("receipts cannot be read from nats", "error", err)
+		}
+		if back.Wait(ctx) != nil {
+			break
+		}
+	}
+	close(msgs)
+	<-gathered
+}
+
+// read consumes the stream until ctx is done or the consumer is lost.
+func (in *intake) read(ctx context.Context, into chan<- jetstream.Msg, started func()) error {
+	consumer, err := in.bus.Consumer(ctx, wire.StreamCdrs, jetstream.ConsumerConfig{
+		Durable:       wire.ConsumerSink,
+		Description:   "receipts on their way into ClickHouse",
+		AckWait:       2 * time.Minute,
+		MaxAckPending: 100_000,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	// What was delivered is worked off, so that it need not come again.
+	defer context.AfterFunc(ctx, messages.Drain)()
+	started()
+	for {
+		m, err := messages.Next()
+		if errors.Is(err, jetstream.ErrNoHeartbeat) {
+			continue // NATS is away; the pull is renewed when it is back
+		}
+		if err != nil {
+			return err
+		}
+		into <- m
+	}
+}
+
+// leave keeps a receipt for a newer sink.
+func (in *intake) leave(m jetstream.Msg) {
+	if in.later.Swap(time.Now().UnixNano()) == 0 {
+		in.health(errNewer)
+		in.log.Warn("receipts wait", "error", errNewer)
+	}
+	in.metrics.Later.Inc()
+	m.NakWithDelay(laterDelay) //nolint:errcheck // without it the message comes again later
+}
+
+var errNewer = errors.New("receipts of a newer schema wait for a newer sink: upgrade the sink")
+
+// settle is well again when receipts of a newer schema no longer come.
+func (in *intake) settle() {
+	at := in.later.Load()
+	if at != 0 && time.Since(time.Unix(0, at)) > 3*laterDelay && in.later.CompareAndSwap(at, 0) {
+		in.health(nil)
+	}
+}

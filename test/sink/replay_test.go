@@ -1,0 +1,96 @@
+package sink_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	v1 "trunkline.internal/proto/trunkline/v1"
+)
+
+// TestReplay: whatever a replay makes of a ticket, it counts once, and told again
+// it changes nothing.
+func TestReplay(t *testing.T) {
+	later := day.AddDate(0, 1, 0)
+	first := []*v1.CdrBatch{receipt(0, []*v1.Cdr{call("stays", day, 0), call("moves", day, 0), call("unmade", day, 0)}, other("made", v1.Outcome_OUTCOME_DEAD), other("dead", v1.Outcome_OUTCOME_DEAD))}
+	second := []*v1.CdrBatch{receipt(1, []*v1.Cdr{call("stays", day, 1), call("moves", later, 1), call("made", day, 1)}, other("unmade", v1.Outcome_OUTCOME_IGNORED), other("dead", v1.Outcome_OUTCOME_DEAD))}
+	third := []*v1.CdrBatch{receipt(2, []*v1.Cdr{call("stays", day, 2), call("moves", day, 2), call("unmade", later, 2)}, other("made", v1.Outcome_OUTCOME_DEAD), other("dead", v1.Outcome_OUTCOME_DEAD))}
+	const (
+		calls  = "SELECT ticket_id, start_time, revision FROM DB.calls ORDER BY ticket_id"
+		others = "SELECT ticket_id, revision FROM DB.other_tickets FINAL ORDER BY ticket_id"
+	)
+	at, at2 := day.Format("2006-01-02 15:04:05.000"), later.Format("2006-01-02 15:04:05.000")
+	after1 := [2]string{"moves\t" + at + "\t0\nstays\t" + at + "\t0\nunmade\t" + at + "\t0", "dead\t0\nmade\t0"}
+	after2 := [2]string{"made\t" + at + "\t1\nmoves\t" + at2 + "\t1\nstays\t" + at + "\t1", "dead\t1\nunmade\t1"}
+	after3 := [2]string{"moves\t" + at + "\t2\nstays\t" + at + "\t2\nunmade\t" + at2 + "\t2", "dead\t2\nmade\t2"}
+
+	b := newBench(t)
+	b.start(b.config())
+	step := func(what string, want [2]string, receipts ...*v1.CdrBatch) {
+		t.Helper()
+		b.publish(receipts...)
+		b.settled()
+		if got := b.sql(calls); got != want[0] {
+			t.Errorf("%s: calls\n%s\nwant\n%s", what, got, want[0])
+		}
+		if got := b.sql(others); got != want[1] {
+			t.Errorf("%s: other tickets\n%s\nwant\n%s", what, got, want[1])
+		}
+	}
+	step("live", after1, first...)
+	step("replayed", after2, second...)
+	step("the same replay again", after2, second...)
+	step("replayed once more", after3, third...)
+	step("an older replay late", after3, second...)
+	step("the newest again", after3, third...)
+	for _, table := range []string{"cdrs", "other_tickets"} {
+		b.sql("OPTIMIZE TABLE DB." + table + " FINAL")
+	}
+	step("merged, and again", after3, second...)
+
+	// All three in one batch, in the wrong order.
+	c := newBench(t)
+	c.start(c.config())
+	c.breakWith(exception(243, "NOT_ENOUGH_SPACE"))
+	c.publish(receipt(0, []*v1.Cdr{call("before", day, 0)}))
+	c.until("it waits", func() bool { return c.healthOf("clickhouse") != nil })
+	c.publish(third...)
+	c.publish(first...)
+	c.publish(second...)
+	c.mend()
+	c.settled()
+	if got := strings.ReplaceAll(c.sql(calls), "before\t"+at+"\t0\n", ""); got != after3[0] {
+		t.Errorf("in one batch: calls\n%s\nwant\n%s", got, after3[0])
+	}
+	if got := c.sql(others); got != after3[1] {
+		t.Errorf("in one batch: other tickets\n%s\nwant\n%s", got, after3[1])
+	}
+}
+
+// TestLateLiveRow: a live row that was given back by a dying sink comes after its
+// own replay.
+func TestLateLiveRow(t *testing.T) {
+	b := newBench(t)
+	// Delivered once, to nobody who writes it.
+	stop := b.start(b.config())
+	stop()
+	b.publish(receipt(0, []*v1.Cdr{call("a", day, 0)}))
+	c, err := b.bus.JS.Consumer(t.Context(), "CDRS", "sink")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.publish(receipt(1, []*v1.Cdr{call("a", day.AddDate(0, 1, 0), 1)}))
+	b.start(b.config())
+	b.await("SELECT ticket_id, revision FROM DB.calls", "a\t1")
+	if err := got.NakWithDelay(time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	b.settled()
+	if got := b.sql("SELECT ticket_id, revision FROM DB.calls"); got != "a\t1" {
+		t.Errorf("calls: %q", got)
+	}
+}
