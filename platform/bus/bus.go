@@ -124,8 +124,10 @@ func Connect(cfg Config) (*Bus, error) {
 }
 
 // Run makes the streams and buckets, retrying until NATS answers, then calls
-// ready and waits for ctx. Only what cannot mend itself is an error.
+// ready, waits for ctx and closes the connection. Only what cannot mend itself
+// is an error.
 func (b *Bus) Run(ctx context.Context, ready func()) error {
+	defer b.Close()
 	back := Backoff{Max: 5 * time.Second}
 	for began, told := time.Now(), false; ; {
 		err := b.ensure(ctx)

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"trunkline.internal/platform/bus"
@@ -27,6 +31,9 @@ const fewLines = 4
 var errLogin = errors.New("log-in failed")
 
 func (d *dialer) run(ctx context.Context) {
+	if !d.link.known(ctx) {
+		return
+	}
 	key := wire.LinkKey(d.link.Site.ID, d.link.ID)
 	err := d.deps.Bus.Leases.Hold(ctx, key, d.owner, func(leased context.Context) error {
 		d.keep(leased, ctx)
@@ -122,4 +129,20 @@ func (d *dialer) password() (string, error) {
 		return d.link.model.DefaultPassword, nil
 	}
 	return d.link.TCP.Password()
+}
+
+// reachable says how a dial went, for the metrics.
+func reachable(err error) string {
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return "connected"
+	case errors.As(err, &dns):
+		return "no_such_host"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, os.ErrDeadlineExceeded), strings.Contains(err.Error(), "timeout"):
+		return "timeout"
+	}
+	return "unreachable"
 }

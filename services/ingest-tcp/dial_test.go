@@ -278,7 +278,6 @@ func TestLostLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	leased, lose := context.WithCancel(t.Context())
-	close(s.links[0].announced)
 	done := make(chan struct{})
 	go func() { defer close(done); s.dialers[0].keep(leased, t.Context()) }()
 	r.awaitLines(2)

@@ -121,6 +121,17 @@ func (l *link) announce(ctx context.Context) {
 	}
 }
 
+// known waits until the link's settings are published; false when ctx ended
+// first. Nothing is read before.
+func (l *link) known(ctx context.Context) bool {
+	select {
+	case <-l.announced:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // enter takes a session in, or says why not.
 func (l *link) enter(s *session) (refused string) {
 	l.mu.Lock()

@@ -128,6 +128,10 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 		if s := l.admit(conn); s != nil {
 			sessions.Go(func() {
 				defer s.leave(s)
+				if !s.known(ctx) {
+					s.conn.Close()
+					return
+				}
 				ended := s.serve(ctx, ctx, nil, time.Time{})
 				s.count(ended)
 				s.deps.Log.Debug("a PBX has gone", "site", s.Site.ID, "link", s.ID, "peer", s.name, "why", ended)

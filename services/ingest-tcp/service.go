@@ -139,6 +139,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 			all.Go(func() { d.run(ctx) })
 		}
 	}
+	<-ctx.Done() // also where no link is ours
 	all.Wait()
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -129,11 +128,6 @@ func (s *session) receive(open context.Context) string {
 
 // forward publishes what the window gives, until its end or ctx's.
 func (s *session) forward(ctx context.Context) {
-	select {
-	case <-s.announced:
-	case <-ctx.Done():
-		return
-	}
 	for {
 		batch, err := s.window.Next(ctx)
 		if err != nil {
@@ -203,20 +197,4 @@ func (s *session) insist(ctx context.Context, refused error) error {
 		}
 	}
 	return nil
-}
-
-// reachable says how a dial went, for the metrics.
-func reachable(err error) string {
-	var dns *net.DNSError
-	switch {
-	case err == nil:
-		return "connected"
-	case errors.As(err, &dns):
-		return "no_such_host"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
-	case errors.Is(err, os.ErrDeadlineExceeded), strings.Contains(err.Error(), "timeout"):
-		return "timeout"
-	}
-	return "unreachable"
 }

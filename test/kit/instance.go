@@ -38,14 +38,19 @@ func Binary() (path string, clean func(), err error) {
 
 // Instance is a running `trunkline run`.
 type Instance struct {
-	// Data is the folder that survives a restart.
-	Data string
+	*process
+	t testing.TB
+}
+
+// For is the instance in a sub-test.
+func (i *Instance) For(t testing.TB) *Instance { return &Instance{i.process, t} }
+
+type process struct {
 	// SQL and Metrics are host:port.
 	SQL, Metrics string
 	// Listens has the bound address of each listening link, by site/link.
 	Listens map[string]string
 
-	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{}
 	mu     sync.Mutex
@@ -78,7 +83,7 @@ var (
 // TryStart is Start for a program that may refuse.
 func TryStart(t testing.TB, binary, config string, args ...string) (*Instance, error) {
 	t.Helper()
-	i := &Instance{t: t, Listens: make(map[string]string), exited: make(chan struct{})}
+	i := &Instance{&process{Listens: make(map[string]string), exited: make(chan struct{})}, t}
 	all := []string{"run"}
 	if config != "" {
 		file := filepath.Join(t.TempDir(), "trunkline.yaml")
@@ -94,7 +99,7 @@ func TryStart(t testing.TB, binary, config string, args ...string) (*Instance, e
 	if err != nil {
 		return nil, err
 	}
-	i.cmd.Stderr = lockedWriter{i}
+	i.cmd.Stderr = lockedWriter{i.process}
 	if err := i.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -124,7 +129,7 @@ func TryStart(t testing.TB, binary, config string, args ...string) (*Instance, e
 			if strings.HasPrefix(line, "Ctrl-C") {
 				once()
 			}
-			lockedWriter{i}.Write([]byte(line + "\n"))
+			lockedWriter{i.process}.Write([]byte(line + "\n"))
 		}
 		i.cmd.Wait()
 	}()
@@ -138,7 +143,7 @@ func TryStart(t testing.TB, binary, config string, args ...string) (*Instance, e
 	}
 }
 
-type lockedWriter struct{ *Instance }
+type lockedWriter struct{ *process }
 
 func (w lockedWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()

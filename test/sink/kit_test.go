@@ -265,8 +265,11 @@ func (b *bench) consumer() *jetstream.ConsumerInfo {
 func (b *bench) settled() {
 	b.t.Helper()
 	b.until("all receipts are acknowledged", func() bool {
-		i := b.consumer()
-		return i.NumPending == 0 && i.NumAckPending == 0
+		s, err := b.bus.JS.Stream(b.t.Context(), wire.StreamCdrs)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return b.consumer().AckFloor.Stream == s.CachedInfo().State.LastSeq
 	})
 }
 

@@ -210,7 +210,8 @@ func (f *Folder) list() ([]candidate, error) {
 			continue
 		}
 		if err != nil {
-			return nil, f.folderError(err)
+			f.Alarms.Raise("file "+name, fmt.Errorf("file %s cannot be examined: look at the disk or the share: %w", name, err))
+			continue
 		}
 		if info.Size() == 0 {
 			continue // somebody is about to write it

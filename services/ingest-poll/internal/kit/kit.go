@@ -5,10 +5,10 @@ package kit
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,9 +46,13 @@ func Start(t testing.TB) *NATS {
 // Connect is another client of a server, as of another process.
 func Connect(t testing.TB, srv *natsd.Server) *NATS {
 	t.Helper()
-	b, err := bus.Connect(bus.Config{
+	cfg := bus.Config{
 		URL: "nats://embedded", Name: "test", Options: []nats.Option{srv.Option()}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-	})
+	}
+	if srv.URL() != "" {
+		cfg.URL, cfg.Options = srv.URL(), nil
+	}
+	b, err := bus.Connect(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,19 +177,17 @@ func (n *NATS) Collected(t testing.TB) []Ticket {
 		out = append(out, *one)
 	}
 	slices.SortFunc(out, func(a, b Ticket) int {
-		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(number(a.Position), number(b.Position)), cmp.Compare(a.Position, b.Position))
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(number(a.Position), number(b.Position)), cmp.Compare(len(a.Position), len(b.Position)), cmp.Compare(a.Position, b.Position))
 	})
 	return out
 }
 
 // number is a position's byte or key.
 func number(position string) int {
-	for i := range position {
-		if position[i] == '=' {
-			position = position[i+1:]
-			break
-		}
+	if _, key, ok := strings.Cut(position, "="); ok {
+		position = key
 	}
+	position, _, _ = strings.Cut(position, "+")
 	n, _ := strconv.Atoi(position)
 	return n
 }
@@ -275,5 +277,5 @@ func Await(t testing.TB, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatal(fmt.Sprintf("%s did not happen within 30 s", what))
+	t.Fatalf("%s did not happen within 30 s", what)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type Alarms struct {
 
 	raised   map[string]*alarm
 	round    int
-	reported string
+	reported *string
 }
 
 type alarm struct {
@@ -78,21 +79,21 @@ func (a *Alarms) Clear() {
 }
 
 func (a *Alarms) tell() {
-	var all []error
+	var all []string
 	for i, key := range slices.Sorted(maps.Keys(a.raised)) {
 		if i == most {
-			all = append(all, fmt.Errorf("and %d more", len(a.raised)-most))
+			all = append(all, fmt.Sprintf("and %d more", len(a.raised)-most))
 			break
 		}
-		all = append(all, a.raised[key].err)
+		all = append(all, a.raised[key].err.Error())
 	}
-	err := errors.Join(all...)
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != a.reported {
-		a.reported = text
-		a.report(err)
+	text := strings.Join(all, "; ")
+	if a.reported == nil || text != *a.reported {
+		a.reported = &text
+		if text == "" {
+			a.report(nil)
+			return
+		}
+		a.report(errors.New(text))
 	}
 }

@@ -3,6 +3,8 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"trunkline.internal/platform/bus"
@@ -23,7 +25,8 @@ func (l *Link) Run(ctx context.Context, c Collector, every time.Duration, prepar
 		l.Alarms.Clear() // what is wrong is the next owner's to tell
 	}()
 	back := bus.Backoff{Min: time.Second, Max: time.Minute}
-	for loaded := false; ctx.Err() == nil; {
+	loaded := false
+	for ctx.Err() == nil {
 		began := time.Now()
 		l.Alarms.Begin()
 		var err error
@@ -35,11 +38,12 @@ func (l *Link) Run(ctx context.Context, c Collector, every time.Duration, prepar
 		}
 		if loaded {
 			err = l.look(ctx, c)
+			// Behind a panic nothing in memory can be trusted.
+			loaded = !errors.Is(err, errPanic)
 		}
 		switch {
 		case ctx.Err() != nil:
-			l.lastSave(ctx, c)
-			return
+			continue
 		case errors.Is(err, bus.ErrConflict):
 			l.Log.Warn("somebody else collects this link, so this process stops and waits for the lease", "error", err)
 			back.Wait(ctx)
@@ -55,12 +59,16 @@ func (l *Link) Run(ctx context.Context, c Collector, every time.Duration, prepar
 		// A folder that takes long to list is not listed all the time.
 		pause(ctx, max(every, 2*time.Since(began)))
 	}
-	l.lastSave(ctx, c)
+	if loaded {
+		l.lastSave(ctx, c)
+	}
 }
+
+var errPanic = errors.New("a bug in trunkline, please tell us")
 
 func (l *Link) look(ctx context.Context, c Collector) error {
 	began := time.Now()
-	err := c.Look(ctx)
+	err := safely(ctx, c)
 	if ctx.Err() != nil {
 		return err
 	}
@@ -72,6 +80,16 @@ func (l *Link) look(ctx context.Context, c Collector) error {
 	l.Metrics.Look("ok")
 	l.Update(func(s *State) { s.LastLook = l.Now() })
 	return nil
+}
+
+// safely makes an error of a panic: one link's trouble never stops the others.
+func safely(ctx context.Context, c Collector) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	return c.Look(ctx)
 }
 
 // lastSave keeps what was acknowledged, so that the next owner need not read it

@@ -121,6 +121,7 @@ func (t *Table) explain(err error) error {
 	var unfit *setupError
 	var server *mysql.MySQLError
 	var network *net.OpError
+	var untrusted *tls.CertificateVerificationError
 	var remedy string
 	switch {
 	case errors.As(err, &unfit):
@@ -145,8 +146,12 @@ func (t *Table) explain(err error) error {
 		default:
 			remedy = "the server refuses"
 		}
+	case errors.As(err, &untrusted):
+		remedy = "the server's certificate is not trusted: give its authority as tls: ca"
 	case errors.As(err, &network) && network.Op == "dial":
 		remedy = "the server does not answer: is it on, does it listen on this address, does the firewall let us through?"
+	case errors.Is(err, mysql.ErrNoTLS):
+		remedy = "the server offers no TLS: take tls out of the link's configuration, or set TLS up on the PBX"
 	case errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, driver.ErrBadConn):
 		remedy = "the connection broke"
 	default:

@@ -147,7 +147,8 @@ func (t *Table) read(ctx context.Context, after int64) (b *batch, more bool, err
 			return nil, false, t.unfit(fmt.Sprintf("has two rows with %s %d: they would count as one ticket", t.columns.cursor, key))
 		}
 		b.last = key
-		if !t.position.has(key) {
+		known := t.position.has(key)
+		if !known || key == t.position.Last && !t.guarded {
 			for i, v := range values {
 				fields[i] = v
 				if v != nil && types[i].DatabaseTypeName() == "BIT" {
@@ -156,7 +157,12 @@ func (t *Table) read(ctx context.Context, after int64) (b *batch, more bool, err
 			}
 			start := len(b.payload)
 			b.payload = row.Append(b.payload, names, fields)
-			b.rows = append(b.rows, rowAt{key, start, len(b.payload)})
+			if known {
+				t.guard(b.payload[start:])
+				b.payload = b.payload[:start]
+			} else {
+				b.rows = append(b.rows, rowAt{key, start, len(b.payload)})
+			}
 		}
 		if n == readRows || len(b.payload) >= readBytes {
 			return b, true, nil

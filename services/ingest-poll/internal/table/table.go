@@ -4,7 +4,9 @@ package table
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +36,8 @@ type Table struct {
 	position *window
 	revision uint64
 	wasReset bool
+	// guarded tells that the row at the position is known to be ours.
+	guarded bool
 }
 
 const (
@@ -83,7 +87,7 @@ func New(l *link.Link, c *config.MySQL) (*Table, error) {
 
 // Load reads the position.
 func (t *Table) Load(ctx context.Context) error {
-	t.checked = false
+	t.checked, t.guarded = false, false
 	value, revision, err := t.Get(ctx, t.key)
 	if err != nil {
 		return err
@@ -159,6 +163,7 @@ func (t *Table) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		t.guarded = true
 		if err := t.publish(ctx, rows); err != nil {
 			return &publishError{err}
 		}
@@ -249,9 +254,30 @@ func (t *Table) publish(ctx context.Context, b *batch) error {
 		return err
 	}
 	for _, r := range b.rows {
+		if r.key >= t.position.Last {
+			t.position.Guard = guardOf(b.payload[r.start:r.end])
+		}
 		t.position.add(r.key)
 	}
 	return t.save(ctx)
+}
+
+func guardOf(row []byte) string {
+	sum := sha256.Sum256(row)
+	return hex.EncodeToString(sum[:8])
+}
+
+// guard compares the row at the position, once behind a restart, with the one
+// that was collected: the table may have been reset and have grown beyond the
+// position while nobody looked. It may as well be that the row was changed, so
+// collecting goes on.
+func (t *Table) guard(row []byte) {
+	if t.guarded || t.position.Guard == "" || t.position.Guard == guardOf(row) {
+		return
+	}
+	t.Metrics.Resets.Inc()
+	t.Log.Error("the row at our position is not the one that was collected. If the table was reset meanwhile, rows are missing: raise epoch in the link's configuration. If its columns or that row were changed, all is well",
+		"addr", t.cfg.Addr, "table", t.cfg.Database+"."+t.cfg.Table, t.columns.cursor, t.position.Last, "epoch", t.cfg.Epoch+1)
 }
 
 func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

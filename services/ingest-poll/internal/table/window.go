@@ -12,6 +12,8 @@ type window struct {
 	Size int64 `json:"size"`
 	// Bits of published keys: key k has bit k modulo Size.
 	Bits []byte `json:"bits"`
+	// Guard is a hash of the row whose key is Last.
+	Guard string `json:"guard,omitempty"`
 }
 
 const nothing = math.MinInt64
@@ -80,6 +82,7 @@ func (w *window) resized(size int64) *window {
 		return &next
 	}
 	next := newWindow(size)
+	next.Guard = w.Guard
 	low := w.low()
 	if size < w.Size {
 		low = max(low, w.Last-size+1)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,11 +60,12 @@ func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (res
 		if err := deadline(step.Timeout); err != nil {
 			return nil, at, err
 		}
-		for {
-			if at := index(heard, step.Expect); at >= 0 {
-				heard = heard[at+len(step.Expect):]
+		for searched := 0; ; {
+			if at := index(heard[searched:], step.Expect); at >= 0 {
+				heard = heard[searched+at+len(step.Expect):]
 				break
 			}
+			searched = max(0, len(heard)-len(step.Expect)+1)
 			if len(heard) > maxPrinted {
 				return nil, at, fmt.Errorf("log-in step %d: the PBX printed %d bytes without %q: is it the right port?", i+1, len(heard), step.Expect)
 			}
@@ -107,12 +109,11 @@ func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (res
 func (d Dialogue) asks(heard []byte) bool {
 	last := heard[bytes.LastIndexAny(heard, "\r\n\f\x00")+1:]
 	last = bytes.TrimSpace(last)
-	for _, s := range d.Steps {
-		if i := index(last, s.Expect); len(last) > 0 && i >= 0 && i+len(s.Expect) == len(last) && (i == 0 || len(s.Expect) > 3) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.Steps, func(s pbx.Step) bool {
+		before := len(last) - len(s.Expect)
+		// A short prompt stands alone: a hyphen also ends many a text.
+		return before >= 0 && (before == 0 || len(s.Expect) > 3) && equal(last[before:], s.Expect)
+	})
 }
 
 // missing explains what did not come.
@@ -145,9 +146,25 @@ func mask(heard []byte) string {
 // index is bytes.Index without regard to ASCII case.
 func index(heard []byte, text string) int {
 	for i := 0; i+len(text) <= len(heard); i++ {
-		if strings.EqualFold(string(heard[i:i+len(text)]), text) {
+		if equal(heard[i:i+len(text)], text) {
 			return i
 		}
 	}
 	return -1
+}
+
+func equal(heard []byte, text string) bool {
+	for i, b := range heard {
+		if lower(b) != lower(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(b byte) byte {
+	if b >= 'A' && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
 }

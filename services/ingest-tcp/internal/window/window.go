@@ -57,6 +57,7 @@ type Window struct {
 	spare  []byte // the buffer that fill does not use
 	flight int    // bytes given out and not released
 	cutOff int    // bytes given out of the ticket that fill begins inside of
+	fresh  bool   // something was written since the last cut
 	closed bool
 
 	msgs []Message
@@ -76,13 +77,13 @@ func New(split bufio.SplitFunc) *Window {
 	return &Window{split: split, data: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
-// Room waits until more may be read. Unless ahead is set it also waits for the
-// release of what is given out. The error is ctx's or ErrEndless.
+// Room waits until more may be read. Unless ahead is set it also waits until
+// every ticket that came is given out and released. The error is ctx's or ErrEndless.
 func (w *Window) Room(ctx context.Context, ahead bool) error {
 	for {
 		w.mu.Lock()
 		endless := w.cutOff >= MaxLine
-		free := len(w.fill)+w.flight < MaxBytes && len(w.marks) < maxMarks && (ahead || w.flight == 0)
+		free := len(w.fill)+w.flight < MaxBytes && len(w.marks) < maxMarks && (ahead || w.flight == 0 && !w.fresh)
 		w.mu.Unlock()
 		switch {
 		case endless:
@@ -103,6 +104,7 @@ func (w *Window) Write(p []byte, at time.Time) {
 	w.mu.Lock()
 	w.marks = append(w.marks, mark{w.base + int64(len(w.fill)), at})
 	w.fill = append(w.fill, p...)
+	w.fresh = true
 	w.mu.Unlock()
 	signal(w.data)
 }
@@ -153,7 +155,7 @@ func (w *Window) Release() {
 
 // cut moves everything that is whole from fill to msgs.
 func (w *Window) cut() {
-	w.msgs = w.msgs[:0]
+	w.msgs, w.fresh = w.msgs[:0], false
 	at := 0
 	for at < len(w.fill) {
 		rest := w.fill[at:]

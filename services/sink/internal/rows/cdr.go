@@ -79,7 +79,7 @@ func NewCdrs() *Block[Cdr] {
 		number("hangup_cause", func(r Cdr) uint32 { return r.HangupCause }),
 		flag("provisional", func(r Cdr) bool { return r.Provisional }),
 		attributes(),
-		bytes("raw", func(r Cdr) []byte { return r.Raw }),
+		blob("raw", func(r Cdr) []byte { return r.Raw }),
 		warnings(),
 		mark("gone", func(r Cdr) bool { return r.Gone }),
 	})

@@ -60,19 +60,19 @@ func (b *Block[R]) Reset() {
 }
 
 func text[R any](name string, get func(R) string) column[R] {
-	data := new(proto.ColStr)
-	return column[R]{name, data, func(r R) { data.Append(get(r)) }}
+	data := new(texts)
+	return column[R]{name, data, func(r R) { data.add(get(r)) }}
 }
 
-func bytes[R any](name string, get func(R) []byte) column[R] {
-	data := new(proto.ColStr)
-	return column[R]{name, data, func(r R) { data.AppendBytes(get(r)) }}
+func blob[R any](name string, get func(R) []byte) column[R] {
+	data := new(texts)
+	return column[R]{name, data, func(r R) { data.addBytes(get(r)) }}
 }
 
 // word is a text of which there are few different ones.
 func word[R any](name string, get func(R) string) column[R] {
-	data := proto.NewLowCardinality[string](new(proto.ColStr))
-	return column[R]{name, data, func(r R) { data.Append(get(r)) }}
+	data := newWords()
+	return column[R]{name, data, func(r R) { data.add(get(r)) }}
 }
 
 func enum[R any, E protoreflect.Enum](name string, get func(R) E) column[R] {

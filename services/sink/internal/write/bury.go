@@ -188,13 +188,13 @@ func (w *Writer) look(ctx context.Context, tickets map[string]*ticket, ids []str
 		other           bool
 	}{
 		{"cdrs", "'' AS link_, toUnixTimestamp64Milli(start_time) AS start_", "site, start_time", false},
-		{"other_tickets", "toString(link) AS link_, toInt64(0) AS start_", "site, link", true},
+		{"other_tickets", "CAST(link, 'String') AS link_, toInt64(0) AS start_", "site, link", true},
 	} {
 		var id, site, link proto.ColStr
 		var start proto.ColInt64
 		var revision proto.ColUInt32
 		var gone proto.ColUInt8
-		sql := fmt.Sprintf("SELECT ticket_id, toString(site) AS site_, %s, max(revision) AS revision_, argMax(gone, revision) AS gone_ FROM %s WHERE ticket_id IN (%s)%s GROUP BY ticket_id, %s",
+		sql := fmt.Sprintf("SELECT ticket_id, CAST(site, 'String') AS site_, %s, max(revision) AS revision_, argMax(gone, revision) AS gone_ FROM %s WHERE ticket_id IN (%s)%s GROUP BY ticket_id, %s",
 			table.place, w.Table(table.name), in.String(), and, table.by)
 		err := w.Conn.Query(ctx, sql, proto.Results{
 			{Name: "ticket_id", Data: &id}, {Name: "site_", Data: &site}, {Name: "link_", Data: &link},

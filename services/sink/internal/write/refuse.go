@@ -81,10 +81,9 @@ func (s *search) halves(ctx context.Context, lo, hi int, err error) error {
 // and a doubtful row where the table took none. These are tried until they are
 // taken.
 func (s *search) decide(ctx context.Context) error {
-	keep := make(map[int]bool)
+	keep, none := make(map[int]bool), len(s.why) == s.all
 	for i, err := range s.why {
-		doubtful := classify(err) == doubtfulRow && len(s.why) == s.all
-		if doubtful || i >= s.all-s.b.Tombstones() {
+		if none && classify(err) == doubtfulRow || i >= s.all-s.b.Tombstones() {
 			keep[i] = true
 			delete(s.why, i)
 		}
@@ -114,7 +113,7 @@ func (s *search) collect(into *rows.Block[rows.Other]) {
 			if err, is := s.why[i]; is {
 				receipt.Revision = max(receipt.Revision, c.Revision)
 				into.Add(rows.Other{Receipt: receipt, OtherTicket: &v1.OtherTicket{
-					TicketId: c.TicketId, Outcome: v1.Outcome_OUTCOME_DEAD, Reason: ReasonRefused, Error: message(err), Raw: c.Raw,
+					TicketId: c.TicketId, Outcome: v1.Outcome_OUTCOME_DEAD, Reason: ReasonRefused, Error: wholeMessage(err), Raw: c.Raw,
 				}})
 			}
 			i++
@@ -122,8 +121,8 @@ func (s *search) collect(into *rows.Block[rows.Other]) {
 	}
 }
 
-// message is the whole of what ClickHouse said, for the table.
-func message(err error) string {
+// wholeMessage is of what ClickHouse said, for the table.
+func wholeMessage(err error) string {
 	var e *clickhouse.Error
 	if errors.As(err, &e) {
 		return fmt.Sprintf("code %d, %s: %s", e.Code, e.Name, e.Message)

@@ -64,7 +64,6 @@ CREATE TABLE IF NOT EXISTS {{.Local "cdrs"}} {{.OnCluster}}
     `inserted_time` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written, UTC' CODEC(Delta(8), ZSTD(1)),
     `start_local` DateTime64(3, 'UTC') ALIAS addSeconds(start_time, utc_offset_seconds) COMMENT 'What the site''s clock showed at start_time (wall-clock time, not UTC)',
     INDEX ticket_id ticket_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX call_key call_key TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX revision revision TYPE minmax GRANULARITY 1
 )
 ENGINE = {{.Replacing "revision, gone"}}
