@@ -181,7 +181,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 		return nil, err
 	}
 	a.bus, err = bus.Connect(bus.Config{
-		URL: "nats://embedded", Name: "run", Options: []nats.Option{a.nats.Option()},
+		URL: "nats://embedded", Name: "run", Options: []nats.Option{a.nats.Option()}, Sole: true,
 		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
 		Log: tel.Log, Metrics: tel.Metrics,
 	})

@@ -29,6 +29,9 @@ type Config struct {
 	TicketsMaxBytes, CdrsMaxBytes int64
 	// Replicas of streams and buckets; 0: one.
 	Replicas int
+	// Sole says that no other process reads the streams: what a dead one had
+	// taken and not answered is taken again at once, not after its AckWait.
+	Sole bool
 	// Options are credentials, TLS, or the in-process server.
 	Options []nats.Option
 
@@ -303,12 +306,35 @@ func mayUse(have, want jetstream.StreamConfig) error {
 
 // Consumer makes or updates a durable pull consumer.
 func (b *Bus) Consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
-	cfg.AckPolicy = jetstream.AckExplicitPolicy
-	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
-	cfg.MaxDeliver = -1
-	c, err := b.JS.CreateOrUpdateConsumer(ctx, stream, cfg)
+	c, err := b.consumer(ctx, stream, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s on %s: %w", cfg.Durable, stream, err)
 	}
 	return c, nil
+}
+
+func (b *Bus) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	cfg.AckPolicy = jetstream.AckExplicitPolicy
+	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
+	cfg.MaxDeliver = -1
+	have, err := b.JS.Consumer(ctx, stream, cfg.Durable)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return b.JS.CreateConsumer(ctx, stream, cfg)
+	case err != nil:
+		return nil, err
+	}
+	info := have.CachedInfo()
+	// Where a consumer begins cannot be changed.
+	cfg.DeliverPolicy, cfg.OptStartSeq = info.Config.DeliverPolicy, info.Config.OptStartSeq
+	if !b.cfg.Sole || info.NumAckPending == 0 {
+		return b.JS.CreateOrUpdateConsumer(ctx, stream, cfg)
+	}
+	// Made anew behind what was answered without a gap. What was answered beyond
+	// comes again, and gives the same receipts and rows.
+	if err := b.JS.DeleteConsumer(ctx, stream, cfg.Durable); err != nil {
+		return nil, err
+	}
+	cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
+	return b.JS.CreateConsumer(ctx, stream, cfg)
 }

@@ -247,6 +247,58 @@ func TestExistingStreams(t *testing.T) {
 	}
 }
 
+// What a dead process had taken comes again: at once to a sole one.
+func TestConsumerOfADeadProcess(t *testing.T) {
+	srv, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Stop)
+	cfg := jetstream.ConsumerConfig{Durable: "c", AckWait: time.Hour}
+	b := connect(t, srv)
+	c := committer(t, b, wire.StreamTickets)
+	if err := c.Publish(t.Context(), message(1, "a"), message(2, "b"), message(3, "c")); err != nil {
+		t.Fatal(err)
+	}
+	next := func(c jetstream.Consumer) string {
+		t.Helper()
+		m, err := c.Next(jetstream.FetchMaxWait(10 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Data()) == "a" {
+			if err := m.DoubleAck(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return string(m.Data())
+	}
+	first, err := b.Consumer(t.Context(), wire.StreamTickets, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := next(first) + next(first); got != "ab" {
+		t.Fatal(got)
+	}
+	again, err := b.Consumer(t.Context(), wire.StreamTickets, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := next(again); got != "c" {
+		t.Errorf("beside others it took %s, want c", got)
+	}
+	sole := connect(t, srv, func(c *Config) { c.Sole = true })
+	for range 2 { // also where it was made anew before
+		alone, err := sole.Consumer(t.Context(), wire.StreamTickets, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := next(alone) + next(alone); got != "bc" {
+			t.Errorf("alone it took %s, want bc", got)
+		}
+	}
+}
+
 func TestTicketMessage(t *testing.T) {
 	want := &TicketMessage{
 		Address:  wire.Address{Model: "cisco-cucm", Site: "lyon", Link: "cucm"},

@@ -88,7 +88,9 @@ func New(cfg config.ClickHouse, deps Deps) (*Service, error) {
 }
 
 // grace is how long the last batches may take after the end was asked for.
-const grace = 30 * time.Second
+const grace = 25 * time.Second
+
+const flushTimeout = 2 * time.Second
 
 // Run writes until ctx is done; then it writes what it has, as far as ClickHouse
 // answers soon, and gives the rest back.
@@ -97,6 +99,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	if s.deps.Bus.Ready(ctx) != nil || !s.prepare(ctx) {
 		return nil
 	}
+	s.writer.Ending = ctx.Done()
 	free, out := make(chan *batch.Batch, 2), make(chan *batch.Batch)
 	free <- batch.New()
 	free <- batch.New()
@@ -124,6 +127,10 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	s.intake.run(ctx, ready, free, out)
 	<-written
 	<-trimmed
+	// The last acknowledgements must not die with the connection.
+	if err := s.deps.Bus.Conn.FlushTimeout(flushTimeout); err != nil {
+		s.deps.Log.Debug("acknowledgements may be lost, their receipts come again", "error", err)
+	}
 	return nil
 }
 

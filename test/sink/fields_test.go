@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"trunkline.internal/platform/config"
 	v1 "trunkline.internal/proto/trunkline/v1"
 )
 
@@ -99,8 +100,20 @@ func shown(v any) string {
 
 // TestEveryFieldIsKept fails for a field of the contract that has no column.
 func TestEveryFieldIsKept(t *testing.T) {
-	b := newBench(t)
-	b.start(b.config())
+	t.Run("http", func(t *testing.T) {
+		b := newBench(t)
+		testEveryField(t, b, b.config())
+	})
+	t.Run("native", func(t *testing.T) {
+		b := newBench(t)
+		cfg := b.config()
+		cfg.Protocol, cfg.Addr = "native", []string{newBridge(t).listener.Addr().String()}
+		testEveryField(t, b, cfg)
+	})
+}
+
+func testEveryField(t *testing.T, b *bench, cfg config.ClickHouse) {
+	b.start(cfg)
 	var r v1.CdrBatch
 	var c v1.Cdr
 	var o v1.OtherTicket

@@ -107,7 +107,7 @@ func exception(code int, name string) fault {
 }
 
 func (b *bench) breakWith(f fault) { b.faults.Store(&f) }
-func (b *bench) mend()                        { b.faults.Store(nil) }
+func (b *bench) mend()             { b.faults.Store(nil) }
 
 // config is the sink's, with the engine's token.
 func (b *bench) config() config.ClickHouse {

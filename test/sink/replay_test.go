@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -92,5 +93,29 @@ func TestLateLiveRow(t *testing.T) {
 	b.settled()
 	if got := b.sql("SELECT ticket_id, revision FROM DB.calls"); got != "a\t1" {
 		t.Errorf("calls: %q", got)
+	}
+}
+
+// TestLargeReplay looks up more tickets than one statement holds by default.
+func TestLargeReplay(t *testing.T) {
+	b := newBench(t)
+	b.start(b.config())
+	const n = 25_000
+	for revision := range uint32(2) {
+		for at := 0; at < n; at += 500 {
+			var cdrs []*v1.Cdr
+			for i := range 500 {
+				start := day.Add(time.Duration(at+i)*time.Second).AddDate(0, int(revision), 0)
+				cdrs = append(cdrs, call(fmt.Sprintf("%032d", at+i), start, revision))
+			}
+			b.publish(receipt(revision, cdrs))
+		}
+		b.settled()
+	}
+	if got, want := b.sql("SELECT count(), min(revision) FROM DB.calls"), fmt.Sprint(n, "\t1"); got != want {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+	if got := b.metric("trunkline_sink_tombstones_total"); got != n {
+		t.Errorf("%v tombstones", got)
 	}
 }

@@ -1,12 +1,19 @@
 package sink_test
 
 import (
+	"encoding/pem"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"trunkline.internal/platform/config"
 	v1 "trunkline.internal/proto/trunkline/v1"
 )
 
@@ -86,4 +93,71 @@ func TestTheSameAgain(t *testing.T) {
 			t.Errorf("%s gives %q, want %q", q, got, want)
 		}
 	}
+}
+
+// TestCluster: what a cluster gets is at least grammar; there is none to run it.
+func TestCluster(t *testing.T) {
+	b := newBench(t)
+	var mu sync.Mutex
+	var seen []string
+	b.breakWith(func(w http.ResponseWriter, r *http.Request) bool {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		sql := string(body)
+		switch {
+		case strings.Contains(sql, "ON CLUSTER"):
+			mu.Lock()
+			seen = append(seen, sql)
+			mu.Unlock()
+			if _, err := ask("EXPLAIN AST "+sql, b.database, shared.Token()); err != nil {
+				t.Errorf("%v: %s", err, sql)
+			}
+			return false
+		case strings.Contains(sql, "migrations"):
+			if strings.HasPrefix(sql, "SELECT") {
+				return exception(60, "UNKNOWN_TABLE")(w, r)
+			}
+			return false
+		}
+		r.Body = io.NopCloser(strings.NewReader(sql))
+		return true
+	})
+	cfg := b.config()
+	cfg.Cluster = "main"
+	b.start(cfg)
+	all := strings.Join(seen, "\n")
+	for _, want := range []string{"CREATE DATABASE", "ReplicatedReplacingMergeTree(revision, gone)", "Distributed('main'", "`calls`", "'{shard}-{replica}'"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no statement with %s", want)
+		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	b := newBench(t)
+	front := httptest.NewTLSServer(b.front.Config.Handler)
+	t.Cleanup(front.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := b.config()
+	cfg.Addr, cfg.TLS = []string{front.Listener.Addr().String()}, &config.TLS{}
+	stop, ready := b.launch(cfg)
+	b.until("it does not trust an unknown certificate", func() bool {
+		err := b.healthOf("clickhouse")
+		return err != nil && strings.Contains(err.Error(), "certificate")
+	})
+	select {
+	case <-ready:
+		t.Error("ready without trust")
+	default:
+	}
+	stop()
+	cfg.TLS = &config.TLS{CA: ca}
+	b.start(cfg)
+	b.publish(receipt(0, []*v1.Cdr{call("a", day, 0)}))
+	b.await("SELECT ticket_id FROM DB.calls", "a")
 }

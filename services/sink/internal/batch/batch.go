@@ -56,6 +56,9 @@ func (b *Batch) Len() int { return len(b.Messages) }
 // Rows is how many rows there are, in all tables.
 func (b *Batch) Rows() int { return b.Cdrs.Rows() + b.Others.Rows() + b.Receipts.Rows() }
 
+// Largest is how many rows the largest block has.
+func (b *Batch) Largest() int { return max(b.Cdrs.Rows(), b.Others.Rows(), b.Receipts.Rows()) }
+
 // Add takes a message in; false for a receipt of a newer schema, which is left
 // alone.
 func (b *Batch) Add(m jetstream.Msg) bool {

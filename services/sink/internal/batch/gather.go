@@ -8,7 +8,7 @@ import (
 
 // Limits say when a batch is handed on.
 type Limits struct {
-	// Rows and Bytes bound a batch. One message may lead past them.
+	// Rows of a table, and Bytes, bound a batch. One message may lead past them.
 	Rows, Bytes int
 	// Age since the first message, and Idle since the last one, make a batch due.
 	Age, Idle time.Duration
@@ -43,7 +43,7 @@ func (g *Gatherer) Run(in <-chan jetstream.Msg, free <-chan *Batch, out chan<- *
 	b := <-free
 	due := false
 	for {
-		full := b.Rows() >= g.Limits.Rows || b.Bytes >= g.Limits.Bytes
+		full := b.Largest() >= g.Limits.Rows || b.Bytes >= g.Limits.Bytes
 		take, give := in, out
 		if full {
 			take = nil

@@ -108,7 +108,7 @@ func TestRowsAndBytesBoundABatch(t *testing.T) {
 		limits   Limits
 		messages int
 	}{
-		{"rows", Limits{Rows: 101, Bytes: 1 << 20, Age: time.Hour, Idle: time.Hour, Alive: time.Hour}, 10},
+		{"rows", Limits{Rows: 100, Bytes: 1 << 20, Age: time.Hour, Idle: time.Hour, Alive: time.Hour}, 10},
 		{"bytes", Limits{Rows: 1 << 20, Bytes: 10 * len(of(t, 10).data), Age: time.Hour, Idle: time.Hour, Alive: time.Hour}, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {

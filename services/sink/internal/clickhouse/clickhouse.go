@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -23,8 +24,8 @@ type Conn interface {
 	// Exec runs a statement without result.
 	Exec(ctx context.Context, sql string, settings ...Setting) error
 	// Query runs a SELECT. onBlock is called for each block, which stands in
-	// result; columns must be of plain types. The context must end some time.
-	Query(ctx context.Context, sql string, result proto.Results, onBlock func() error) error
+	// result; columns must be of plain types.
+	Query(ctx context.Context, sql string, result proto.Results, onBlock func() error, settings ...Setting) error
 	// Insert writes one block into a table, named as in SQL. It returns when
 	// ClickHouse has confirmed the rows. The hash of the encoded block is the
 	// insert's deduplication token: a plain retry of a block counts once. It
@@ -44,7 +45,7 @@ const (
 
 // Config says how to reach ClickHouse.
 type Config struct {
-	// Addr lists host:port, tried in order.
+	// Addr lists host:port, tried in order; the one that answers is kept to.
 	Addr []string
 	// Protocol is Native or HTTP.
 	Protocol string
@@ -78,7 +79,7 @@ func New(cfg Config) (Conn, error) {
 	}
 	switch cfg.Protocol {
 	case Native:
-		return &nativeConn{cfg: cfg, turn: make(chan struct{}, 1)}, nil
+		return &nativeConn{cfg: cfg, addrs: addresses{list: cfg.Addr}, turn: make(chan struct{}, 1)}, nil
 	case HTTP:
 		return newHTTP(cfg), nil
 	}
@@ -134,16 +135,24 @@ func encode(buf *proto.Buffer, block proto.Input) (token string, err error) {
 
 var buffers = sync.Pool{New: func() any { return new(proto.Buffer) }}
 
+// addresses are tried in order, beginning with the one that answered last.
+type addresses struct {
+	list []string
+	last atomic.Int32
+}
 
-// failover tries each address until one answers, whatever it answers.
-func failover(ctx context.Context, addrs []string, try func(addr string) error) error {
+// try goes on until one answers, whatever it answers.
+func (a *addresses) try(ctx context.Context, ask func(addr string) error) error {
 	var errs []error
-	for _, a := range addrs {
-		err := try(a)
+	first := int(a.last.Load())
+	for i := range a.list {
+		at := (first + i) % len(a.list)
+		err := ask(a.list[at])
 		if err == nil || !unreachable(err) {
+			a.last.Store(int32(at))
 			return err
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", a, err))
+		errs = append(errs, fmt.Errorf("%s: %w", a.list[at], err))
 		if ctx.Err() != nil {
 			break
 		}

@@ -17,6 +17,7 @@ import (
 // httpConn speaks Native blocks over ClickHouse's HTTP interface.
 type httpConn struct {
 	cfg    Config
+	addrs  addresses
 	scheme string
 	client *http.Client
 }
@@ -27,7 +28,7 @@ func newHTTP(cfg Config) *httpConn {
 		scheme = "https"
 	}
 	return &httpConn{
-		cfg: cfg, scheme: scheme,
+		cfg: cfg, addrs: addresses{list: cfg.Addr}, scheme: scheme,
 		client: &http.Client{
 			Transport: &http.Transport{
 				DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
@@ -50,8 +51,8 @@ func (c *httpConn) Exec(ctx context.Context, sql string, settings ...Setting) er
 	return c.send(ctx, "", []byte(sql), settings, nil)
 }
 
-func (c *httpConn) Query(ctx context.Context, sql string, result proto.Results, onBlock func() error) error {
-	return c.send(ctx, "", []byte(sql+" FORMAT Native"), nil, func(body io.Reader) error {
+func (c *httpConn) Query(ctx context.Context, sql string, result proto.Results, onBlock func() error, settings ...Setting) error {
+	return c.send(ctx, "", []byte(sql+" FORMAT Native"), settings, func(body io.Reader) error {
 		r := proto.NewReader(body)
 		for {
 			for _, col := range result {
@@ -101,7 +102,7 @@ func (c *httpConn) send(ctx context.Context, statement string, body []byte, sett
 	for _, s := range settings {
 		q.Set(s.Name, s.Value)
 	}
-	return failover(ctx, c.cfg.Addr, func(addr string) error {
+	return c.addrs.try(ctx, func(addr string) error {
 		u := url.URL{Scheme: c.scheme, Host: addr, Path: "/", RawQuery: q.Encode()}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 		if err != nil {

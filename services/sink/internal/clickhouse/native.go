@@ -12,7 +12,8 @@ import (
 // nativeConn speaks ClickHouse's own protocol on one connection, dialled when
 // it is needed.
 type nativeConn struct {
-	cfg Config
+	cfg   Config
+	addrs addresses
 	// turn is held by whoever uses client.
 	turn   chan struct{}
 	client *ch.Client
@@ -36,8 +37,8 @@ func (c *nativeConn) Exec(ctx context.Context, sql string, settings ...Setting) 
 	return c.do(ctx, ch.Query{Body: sql, Settings: native(settings)})
 }
 
-func (c *nativeConn) Query(ctx context.Context, sql string, result proto.Results, onBlock func() error) error {
-	return c.do(ctx, ch.Query{Body: sql, Result: result, OnResult: func(_ context.Context, b proto.Block) error {
+func (c *nativeConn) Query(ctx context.Context, sql string, result proto.Results, onBlock func() error, settings ...Setting) error {
+	return c.do(ctx, ch.Query{Body: sql, Result: result, Settings: native(settings), OnResult: func(_ context.Context, b proto.Block) error {
 		if b.Rows == 0 {
 			return nil
 		}
@@ -98,7 +99,7 @@ func (c *nativeConn) dial(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
 	}
-	return failover(ctx, c.cfg.Addr, func(addr string) error {
+	return c.addrs.try(ctx, func(addr string) error {
 		client, err := ch.Dial(ctx, ch.Options{
 			Address: addr, User: c.cfg.User, Password: password, TLS: c.cfg.TLS,
 			ClientName: "trunkline", Compression: ch.CompressionLZ4,

@@ -168,7 +168,7 @@ func TestNewer(t *testing.T) {
 
 func TestTimesStayWithinTheColumn(t *testing.T) {
 	for in, want := range map[*timestamppb.Timestamp]int64{
-		nil:                       0,
+		nil:                              0,
 		{Seconds: 1, Nanos: 999_999_999}: 1999,
 		{Seconds: 1, Nanos: -5}:          1000,
 		{Seconds: -1 << 60}:              earliest * 1000,

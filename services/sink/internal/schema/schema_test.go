@@ -28,14 +28,14 @@ func TestStatements(t *testing.T) {
 				}
 			}
 			for text, clustered := range map[string]bool{
-				"ENGINE = ReplicatedReplacingMergeTree(revision, gone)":                                            true,
-				"ENGINE = ReplacingMergeTree(revision, gone)":                                                      false,
-				"`trunkline`.`cdrs_local`":                                                                         true,
-				"ENGINE = Distributed('main', 'trunkline', 'other_tickets_local', cityHash64(ticket_id))":          true,
-				"ENGINE = Distributed('main', 'trunkline', 'receipts_local', cityHash64(message_id))":              true,
-				"non_replicated_deduplication_window = 1000":                                                       false,
-				"replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800":        true,
-				"FROM `trunkline`.`cdrs` FINAL": target.Cluster != "",
+				"ENGINE = ReplicatedReplacingMergeTree(revision, gone)":                                     true,
+				"ENGINE = ReplacingMergeTree(revision, gone)":                                               false,
+				"`trunkline`.`cdrs_local`":                                                                  true,
+				"ENGINE = Distributed('main', 'trunkline', 'other_tickets_local', cityHash64(ticket_id))":   true,
+				"ENGINE = Distributed('main', 'trunkline', 'receipts_local', cityHash64(message_id))":       true,
+				"non_replicated_deduplication_window = 1000":                                                false,
+				"replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800": true,
+				"FROM `trunkline`.`cdrs` FINAL":                                                             target.Cluster != "",
 			} {
 				if got := strings.Contains(all, text); got != (clustered == (target.Cluster != "")) {
 					t.Errorf("%q: found %v", text, got)

@@ -3,6 +3,8 @@ package write
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +60,7 @@ func (w *Writer) bury(ctx context.Context, b *batch.Batch) error {
 		ids []string
 		and string
 	}{{replayed, ""}, {again, " AND revision > 0"}} {
-		for ids := range chunks(look.ids) {
+		for ids := range slices.Chunk(look.ids, idsAtATime) {
 			err := w.again(ctx, func(ctx context.Context) error { return w.look(ctx, tickets, ids, look.and) }, nil)
 			if err != nil {
 				return err
@@ -158,31 +160,26 @@ func (t *ticket) obsolete(k key, s *state) bool {
 	return !buried
 }
 
-// idsAtATime keeps the statement below the server's limit of 256 KiB.
-const idsAtATime = 4000
+// A lookup may read the whole of the sites in question, so that many ids are
+// asked for at a time; the statement is then longer than servers take by default.
+const idsAtATime = 20_000
 
-func chunks(ids []string) func(func([]string) bool) {
-	return func(yield func([]string) bool) {
-		for len(ids) > 0 {
-			n := min(len(ids), idsAtATime)
-			if !yield(ids[:n]) {
-				return
-			}
-			ids = ids[n:]
-		}
-	}
-}
+var longStatement = clickhouse.Setting{Name: "max_query_size", Value: "8388608"}
 
 // look reads where tickets stand. Grouping by the key takes the place of FINAL,
 // with which older servers would not use the index on ticket_id.
 func (w *Writer) look(ctx context.Context, tickets map[string]*ticket, ids []string, and string) error {
-	var in strings.Builder
-	for i, id := range ids {
-		if i > 0 {
-			in.WriteByte(',')
+	var quoted []string
+	sites := make(map[string]bool)
+	for _, id := range ids {
+		quoted = append(quoted, clickhouse.Text(id))
+		for k := range tickets[id].keys {
+			sites[clickhouse.Text(k.site)] = true
 		}
-		in.WriteString(clickhouse.Text(id))
 	}
+	// A ticket never changes its site, which is part of its id; and the tables
+	// are ordered by site.
+	where := fmt.Sprintf("site IN (%s) AND ticket_id IN (%s)%s", strings.Join(slices.Sorted(maps.Keys(sites)), ","), strings.Join(quoted, ","), and)
 	for _, table := range []struct {
 		name, place, by string
 		other           bool
@@ -194,18 +191,22 @@ func (w *Writer) look(ctx context.Context, tickets map[string]*ticket, ids []str
 		var start proto.ColInt64
 		var revision proto.ColUInt32
 		var gone proto.ColUInt8
-		sql := fmt.Sprintf("SELECT ticket_id, CAST(site, 'String') AS site_, %s, max(revision) AS revision_, argMax(gone, revision) AS gone_ FROM %s WHERE ticket_id IN (%s)%s GROUP BY ticket_id, %s",
-			table.place, w.Table(table.name), in.String(), and, table.by)
+		sql := fmt.Sprintf("SELECT ticket_id, CAST(site, 'String') AS site_, %s, max(revision) AS revision_, argMax(gone, revision) AS gone_ FROM %s WHERE %s GROUP BY ticket_id, %s",
+			table.place, w.Table(table.name), where, table.by)
 		err := w.Conn.Query(ctx, sql, proto.Results{
-			{Name: "ticket_id", Data: &id}, {Name: "site_", Data: &site}, {Name: "link_", Data: &link},
-			{Name: "start_", Data: &start}, {Name: "revision_", Data: &revision}, {Name: "gone_", Data: &gone},
+			{Name: "ticket_id", Data: &id},
+			{Name: "site_", Data: &site},
+			{Name: "link_", Data: &link},
+			{Name: "start_", Data: &start},
+			{Name: "revision_", Data: &revision},
+			{Name: "gone_", Data: &gone},
 		}, func() error {
 			for i := range id.Rows() {
 				s := tickets[id.Row(i)].at(key{other: table.other, site: site.Row(i), link: link.Row(i), start: start.Row(i)})
 				s.stands, s.revision, s.gone = true, revision.Row(i), gone.Row(i) == 1
 			}
 			return nil
-		})
+		}, longStatement)
 		if err != nil {
 			return fmt.Errorf("looking up %d tickets in %s: %w", len(ids), table.name, err)
 		}

@@ -6,14 +6,13 @@ import (
 	"trunkline.internal/services/sink/internal/clickhouse"
 )
 
-// class is what an exception asks for. Whatever is in no list passes by itself
-// or by an operator's hand, and is tried again for ever.
+// class is what an exception asks for. Whatever is in no list, zero, passes by
+// itself or by an operator's hand, and is tried again for ever.
 type class int
 
 const (
-	passing class = iota
 	// schemaMissing wants the migrations.
-	schemaMissing
+	schemaMissing class = iota + 1
 	// refusedRow is about one row's content.
 	refusedRow
 	// doubtfulRow may be about one row's content, or about the table: a row is

@@ -5,6 +5,7 @@ package write
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -33,6 +34,9 @@ type Writer struct {
 	Backoff bus.Backoff
 	// Timeout of one request; zero: 5 minutes.
 	Timeout time.Duration
+	// Ending is closed when the sink is to end: from then on what fails is not
+	// tried again.
+	Ending <-chan struct{}
 	// Alive is how often the messages are told to be in progress; zero: 30 s.
 	Alive time.Duration
 
@@ -41,7 +45,7 @@ type Writer struct {
 }
 
 // Write returns when all rows of the batch are in ClickHouse and its messages
-// are acknowledged, or with ctx's error.
+// are acknowledged, or with an error when the sink ends before.
 func (w *Writer) Write(ctx context.Context, b *batch.Batch) error {
 	stop := w.keepAlive(b)
 	err := w.insertAll(ctx, b)
@@ -147,9 +151,29 @@ func (w *Writer) again(ctx context.Context, do func(context.Context) error, give
 				w.failed(err)
 			}
 		}
-		if back.Wait(ctx) != nil {
-			return ctx.Err()
+		if err := w.pause(ctx, back.Next()); err != nil {
+			return err
 		}
+	}
+}
+
+var errEnding = errors.New("the sink ends before clickhouse took the rows")
+
+func (w *Writer) pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-w.Ending:
+		return errEnding
+	default:
+	}
+	select {
+	case <-t.C:
+		return nil
+	case <-w.Ending:
+		return errEnding
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

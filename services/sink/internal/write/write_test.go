@@ -34,9 +34,12 @@ type server struct {
 	order []string
 }
 
-func (s *server) Close()                                                         {}
-func (s *server) Exec(context.Context, string, ...clickhouse.Setting) error      { return nil }
-func (s *server) Query(context.Context, string, proto.Results, func() error) error { return nil }
+func (s *server) Close()                                                    {}
+func (s *server) Exec(context.Context, string, ...clickhouse.Setting) error { return nil }
+
+func (s *server) Query(context.Context, string, proto.Results, func() error, ...clickhouse.Setting) error {
+	return nil
+}
 
 func (s *server) Insert(_ context.Context, table string, block proto.Input, _ ...clickhouse.Setting) (int, error) {
 	s.tries = append(s.tries, time.Since(s.begun))
@@ -177,6 +180,28 @@ func TestNothingIsAcknowledgedAtTheEnd(t *testing.T) {
 		}
 		if m.acked.Load() != 0 {
 			t.Error("acknowledged without its receipt")
+		}
+	})
+}
+
+func TestEndingTriesOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *Writer, s *server, _ *[]error) {
+		ending := make(chan struct{})
+		w.Ending = ending
+		s.fail = func(string, proto.Input, time.Duration) error { return exception(243) }
+		time.AfterFunc(time.Hour, func() { close(ending) })
+		b, m := fill(t, 3)
+		if err := w.Write(t.Context(), b); err == nil || time.Since(s.begun) != time.Hour {
+			t.Errorf("error %v after %v", err, time.Since(s.begun))
+		}
+		// What comes after is tried once: ClickHouse may be well again.
+		before := len(s.tries)
+		if err := w.Write(t.Context(), b); err == nil || len(s.tries) != before+1 {
+			t.Errorf("error %v after %d tries", err, len(s.tries)-before)
+		}
+		s.fail = nil
+		if err := w.Write(t.Context(), b); err != nil || m.acked.Load() != 1 {
+			t.Errorf("error %v", err)
 		}
 	})
 }
