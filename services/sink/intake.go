@@ -15,10 +15,11 @@ import (
 	"trunkline.internal/services/sink/internal/metrics"
 )
 
-// Bounds of what is pulled ahead of the batches.
+// Bounds of a pull; at the end of the sink the last one is waited for.
 const (
 	pullMessages = 5000
 	pullBytes    = 4 << 20
+	pullWait     = 2 * time.Second
 )
 
 // laterDelay is when a receipt of a newer schema is looked at again.
@@ -79,24 +80,22 @@ func (in *intake) read(ctx context.Context, into chan<- jetstream.Msg, started f
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes))
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	// What was delivered is worked off, so that it need not come again.
-	defer context.AfterFunc(ctx, messages.Drain)()
 	started()
-	for {
-		m, err := messages.Next()
-		if errors.Is(err, jetstream.ErrNoHeartbeat) {
-			continue // NATS is away; the pull is renewed when it is back
-		}
+	for ctx.Err() == nil {
+		// A pull is never cut short: what the server has sent for it would wait
+		// for its acknowledgement to time out.
+		pulled, err := consumer.Fetch(pullMessages, jetstream.FetchMaxBytes(pullBytes), jetstream.FetchMaxWait(pullWait))
 		if err != nil {
 			return err
 		}
-		into <- m
+		for m := range pulled.Messages() {
+			into <- m
+		}
+		if err := pulled.Error(); err != nil {
+			return err
+		}
 	}
+	return ctx.Err()
 }
 
 // leave keeps a receipt for a newer sink.

@@ -181,8 +181,6 @@ func TestEndWhileWriting(t *testing.T) {
 	stop()
 	b.until("all that was read is written and acknowledged, or given back", func() bool {
 		i := b.consumer()
-		t.Log(i.NumAckPending, i.NumPending, i.AckFloor, i.Delivered, b.sql("SELECT count() FROM DB.calls"))
-		time.Sleep(3 * time.Second)
 		return i.NumAckPending == 0 && b.sql("SELECT count() FROM DB.calls") == fmt.Sprint(i.AckFloor.Stream)
 	})
 }

@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"trunkline.internal/engine"
+	"trunkline.internal/pbxsim"
+	"trunkline.internal/platform/natsd"
+	"trunkline.internal/test/kit"
+)
+
+// The four services as processes of their own, as Compose runs them, on a NATS
+// server and a ClickHouse they reach over the network. A parser and the sink are
+// replaced in the flow, and the PBX notices nothing.
+func TestServices(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin+"/",
+		"trunkline.internal/services/ingest-tcp/cmd/ingest-tcp", "trunkline.internal/services/ingest-poll/cmd/ingest-poll",
+		"trunkline.internal/services/parser/cmd/parser", "trunkline.internal/services/sink/cmd/sink")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	broker, err := natsd.Start(natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Stop)
+	ch, err := engine.Open(engine.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, stopServing := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- ch.Run(serving) }()
+	t.Cleanup(func() {
+		stopServing()
+		<-served
+		if err := ch.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(ch.Token()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listen := freePort(t)
+	p := &pbx{model: "avaya-ipoffice", link: "front-desk", wire: fmt.Sprintf("tcp: {listen: %q}", listen), options: pbxsim.Options{
+		Addr: listen, Retry: 100 * time.Millisecond, Seed: 9, Burst: true, Count: 1500,
+		From: time.Now().Add(-9 * 24 * time.Hour), To: time.Now().Add(-24 * time.Hour),
+		Faults: pbxsim.Faults{PauseEvery: 20, Pause: 20 * time.Millisecond, Split: true},
+	}}
+	sim, link := p.yaml(t)
+	if sim, err = pbxsim.New(p.model, p.options); err != nil {
+		t.Fatal(err)
+	}
+	base := fmt.Sprintf("nats: {url: %q}\nclickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\n%s",
+		broker.URL(), ch.Addr(), engine.WriterUser, token, site(link))
+	service := func(name string) *process {
+		return startService(t, filepath.Join(bin, name), base)
+	}
+	services := []*process{service("ingest-tcp"), service("ingest-poll"), service("parser"), service("sink")}
+	for _, s := range services {
+		s.awaitReady(t)
+	}
+	done := make(chan error, 1)
+	go func() { done <- sim.Run(t.Context()) }()
+	kit.Await(t, "tickets flow", func() bool { return len(p.sent.all()) > 300 }, func() string { return "" })
+	for i, name := range map[int]string{2: "parser", 3: "sink"} {
+		services[i].stop(t)
+		services[i] = service(name)
+		services[i].awaitReady(t)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	query := func(q string) string {
+		res, err := http.Post("http://"+ch.Addr()+"/?database=trunkline", "text/plain", strings.NewReader(q))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		return strings.TrimSpace(string(body))
+	}
+	want := fmt.Sprint(len(p.sent.all()))
+	kit.Await(t, want+" tickets", func() bool {
+		return query("SELECT (SELECT count() FROM calls) + (SELECT count() FROM other_tickets FINAL)") == want
+	}, func() string {
+		return query("SELECT (SELECT count() FROM calls), (SELECT count() FROM other_tickets FINAL), (SELECT sum(ticket_count) FROM receipts FINAL)")
+	})
+	for _, s := range services {
+		s.stop(t)
+	}
+}
+
+// process is a running service.
+type process struct {
+	cmd    *exec.Cmd
+	config string
+	log    strings.Builder
+	mu     sync.Mutex
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+func startService(t *testing.T, binary, base string) *process {
+	t.Helper()
+	p := &process{config: filepath.Join(t.TempDir(), "trunkline.yaml")}
+	text := fmt.Sprintf("metrics: {listen: %q}\n%s", freePort(t), base)
+	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.cmd = exec.Command(binary, "-c", p.config)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s:\n%s", binary, p.text())
+		}
+	})
+	return p
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// awaitReady asks the service as its image does.
+func (p *process) awaitReady(t *testing.T) {
+	t.Helper()
+	kit.Await(t, p.cmd.Path+" is ready", func() bool {
+		return exec.Command(p.cmd.Path, "-c", p.config, "-health").Run() == nil
+	}, p.text)
+}
+
+// stop asks the service to drain.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("%s: %v\n%s", p.cmd.Path, err, p.text())
+	}
+}
+
+// A service says what is wrong with its configuration, and does not start.
+func TestServiceRefusesConfiguration(t *testing.T) {
+	for name, tc := range map[string]struct{ config, says string }{
+		"a model that does not exist": {site(`{id: x, model: avaya, tcp: {listen: ":1080"}}`), "trunkline.yaml:"},
+		"a wire of a later version":   {site(`{id: x, model: alcatel-oxe, oxe: {dial: ["10.0.0.1"]}}`), "does not work yet"},
+		"two links on a port":         {site(`{id: x, model: avaya-ipoffice, tcp: {listen: ":1080"}}`, `{id: y, model: avaya-ipoffice, tcp: {listen: ":1080"}}`), "allow"},
+	} {
+		if _, err := kit.TryStart(t, binary, kit.Config(t.TempDir(), tc.config)); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	config := strings.Replace(kit.Config(t.TempDir(), site()), `sql: {listen: "127.0.0.1:0"}`, fmt.Sprintf("sql: {listen: %q}", taken.Addr()), 1)
+	if _, err := kit.TryStart(t, binary, strings.Replace(config, "    links:\n      - \n", "", 1)); err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Errorf("a taken port: %v", err)
+	}
+}
