@@ -30,7 +30,8 @@ type Config struct {
 	Hosts []string
 	// Token lets its bearer write. Random by default.
 	Token string
-	// MemoryLimit is what the engine may take, in bytes; 700 MiB by default. A query past it fails.
+	// MemoryLimit is what the engine may take, in bytes; by default a quarter of what the process may have, and 700 MiB at
+	// least. A query past it fails.
 	MemoryLimit int64
 	// Readers and Writers are how many requests of either kind run at the same time; 4 and 4 by default.
 	Readers, Writers int
@@ -60,7 +61,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("engine: the write token is shorter than 16 characters")
 	}
 	if c.MemoryLimit == 0 {
-		c.MemoryLimit = 700 << 20
+		c.MemoryLimit = max(700<<20, available()/4)
 	}
 	if c.MemoryLimit < 256<<20 {
 		return c, fmt.Errorf("engine: a memory limit of %d MiB is less than 256 MiB", c.MemoryLimit>>20)

@@ -31,6 +31,6 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), modelsCommand(), parseCommand(), tailCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(runCommand(), modelsCommand(), parseCommand(), tailCommand(), simulateCommand(), healthCommand(), versionCommand())
 	return root
 }

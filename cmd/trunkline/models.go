@@ -68,7 +68,7 @@ func wireNames(wires []pbx.Wire) string {
 }
 
 func describeModel(w io.Writer, m *pbx.Model) {
-	fmt.Fprintf(w, "%s: %s %s\n", m.ID, m.Vendor, m.Product)
+	fmt.Fprintf(w, "%s: %s\n", m.ID, strings.TrimSpace(m.Vendor+" "+m.Product))
 	if m.ComTraficLabel != "" {
 		fmt.Fprintf(w, "in ComTrafic: %s (%s)\n", m.ComTraficLabel, m.ComTraficFile)
 	}

@@ -4,18 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"trunkline.internal/pbx"
 	"trunkline.internal/pbx/cut"
@@ -29,6 +28,7 @@ import (
 type parseFlags struct {
 	settings   pbx.Settings
 	receivedAt string
+	dateOrder  string
 	set        []string
 	strict     bool
 }
@@ -39,7 +39,9 @@ func parseCommand() *cobra.Command {
 		Use:   "parse --model ID [FILE…]",
 		Short: "understand tickets offline: one JSON object a ticket",
 		Long: "Reads tickets from files, or from standard input, and prints for each what became of it:\n" +
-			`{"outcome":"cdr","cdr":{…}}, {"outcome":"ignored","reason":…,"raw":…} or {"outcome":"dead","reason":…,"error":…,"raw":…}.`,
+			`{"outcome":"cdr","cdr":{…}}, {"outcome":"ignored","reason":…,"raw":…} or {"outcome":"dead","reason":…,"error":…,"raw":…}.` + "\n" +
+			"Where a ticket's bytes are no UTF-8, raw_base64 has them. The same tickets print the same lines: parsed_time is left\n" +
+			"out, and ticket ids are those of no site.",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			return f.run(cmd.InOrStdin(), cmd.OutOrStdout(), files)
 		},
@@ -48,7 +50,7 @@ func parseCommand() *cobra.Command {
 	fl.StringVar(&f.settings.Model, "model", "", "PBX model: see `trunkline models`")
 	fl.StringVar(&f.settings.Timezone, "timezone", "UTC", "IANA zone of the PBX's clock")
 	fl.StringVar(&f.receivedAt, "received-at", "", "when the tickets were received, RFC 3339; the file's modification time, or now")
-	fl.StringVar(&f.settings.Parse.DateOrder, "date-order", "", "dmy, mdy, ymd or ydm")
+	fl.StringVar(&f.dateOrder, "date-order", "", "dmy, mdy, ymd or ydm: for --set date_order=")
 	fl.StringArrayVar(&f.set, "set", nil, "another setting, key=value: country, outside_prefix, or one of `parse:`")
 	fl.BoolVar(&f.strict, "strict", false, "fail when a ticket is dead")
 	_ = cmd.MarkFlagRequired("model")
@@ -59,13 +61,17 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 	f.settings.Site, f.settings.Link = "offline", "parse"
 	model, ok := pbx.Lookup(f.settings.Model)
 	if !ok {
-		near := pbx.Nearest(f.settings.Model)
-		if near != "" {
-			near = fmt.Sprintf(": is it %q?", near)
+		hint := ":"
+		if near := pbx.Nearest(f.settings.Model); near != "" {
+			hint = fmt.Sprintf(": is it %q?", near)
 		}
-		return fmt.Errorf("no model %q%s `trunkline models` lists them", f.settings.Model, near)
+		return fmt.Errorf("no model %q%s `trunkline models` lists them", f.settings.Model, hint)
 	}
-	for _, s := range f.set {
+	set := f.set
+	if f.dateOrder != "" {
+		set = append(set, "date_order="+f.dateOrder)
+	}
+	for _, s := range set {
 		if err := applySetting(&f.settings, s); err != nil {
 			return err
 		}
@@ -102,13 +108,18 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 	return nil
 }
 
-// applySetting takes key=value as a link's configuration would.
+// applySetting takes key=value as a link's configuration would. A list is
+// separated by commas; one that is given again grows.
 func applySetting(s *pbx.Settings, text string) error {
 	key, value, ok := strings.Cut(text, "=")
-	if !ok {
+	if !ok || value == "" {
 		return fmt.Errorf("--set %q: give key=value", text)
 	}
-	list := func() []string { return strings.Split(value, ",") }
+	list := strings.Split(value, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	in, trunks := &s.Parse.Inside, &s.Parse.Trunks
 	switch key {
 	case "country":
 		s.Country = value
@@ -116,41 +127,72 @@ func applySetting(s *pbx.Settings, text string) error {
 		s.OutsidePrefix = value
 	case "time_is":
 		s.Parse.TimeIs = value
+		return oneOf(text, value, "start", "end")
+	case "date_order":
+		s.Parse.DateOrder = value
+		return oneOf(text, value, dateOrders...)
+	case "clock":
+		s.Parse.Clock, _ = strconv.Atoi(value)
+		return oneOf(text, value, "12", "24")
 	case "charset":
 		s.Parse.Charset = value
 	case "currency":
 		s.Parse.Currency = value
 	case "fields":
-		s.Parse.Fields = list()
-	case "clock":
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return fmt.Errorf("--set %s: give 12 or 24", text)
-		}
-		s.Parse.Clock = n
+		s.Parse.Fields = append(s.Parse.Fields, list...)
+	case "amaflags":
+		return applyAMAFlags(&s.Parse, text, list)
 	case "inside.lengths":
-		for _, v := range list() {
+		for _, v := range list {
 			n, err := strconv.Atoi(v)
 			if err != nil {
 				return fmt.Errorf("--set %s: %q is no number", text, v)
 			}
-			s.Parse.Inside.Lengths = append(s.Parse.Inside.Lengths, n)
+			in.Lengths = append(in.Lengths, n)
 		}
 	case "inside.numbers":
-		s.Parse.Inside.Numbers = list()
+		in.Numbers = append(in.Numbers, list...)
 	case "inside.contexts":
-		s.Parse.Inside.Contexts = list()
+		in.Contexts = append(in.Contexts, list...)
 	case "inside.devices":
-		s.Parse.Inside.Devices = list()
+		in.Devices = append(in.Devices, list...)
 	case "trunks.names":
-		s.Parse.Trunks.Names = list()
+		trunks.Names = append(trunks.Names, list...)
 	case "trunks.contexts":
-		s.Parse.Trunks.Contexts = list()
+		trunks.Contexts = append(trunks.Contexts, list...)
 	case "trunks.devices":
-		s.Parse.Trunks.Devices = list()
+		trunks.Devices = append(trunks.Devices, list...)
 	default:
-		return fmt.Errorf("--set %s: no setting %q: there are country, outside_prefix, time_is, clock, charset, currency, fields, "+
+		return fmt.Errorf("--set %s: no setting %q: there are country, outside_prefix, time_is, date_order, clock, charset, currency, fields, amaflags, "+
 			"inside.{lengths,numbers,contexts,devices} and trunks.{names,contexts,devices}", text, key)
+	}
+	return nil
+}
+
+var dateOrders = []string{"dmy", "mdy", "ymd", "ydm"}
+
+func oneOf(text, value string, allowed ...string) error {
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("--set %s: give %s", text, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+// applyAMAFlags takes `2:outbound,3:inbound`.
+func applyAMAFlags(p *pbx.Parse, text string, list []string) error {
+	for _, v := range list {
+		flag, direction, _ := strings.Cut(v, ":")
+		n, err := strconv.Atoi(flag)
+		if err != nil {
+			return fmt.Errorf("--set %s: give flag:direction, such as 2:outbound,3:inbound", text)
+		}
+		if err := oneOf(text, direction, "inbound", "outbound", "internal"); err != nil {
+			return err
+		}
+		if p.AMAFlags == nil {
+			p.AMAFlags = make(map[int]string)
+		}
+		p.AMAFlags[n] = direction
 	}
 	return nil
 }
@@ -223,30 +265,16 @@ func (p *printer) head(text []byte) int {
 
 func (p *printer) print(b *trunklinev1.CdrBatch) error {
 	for _, c := range b.Cdrs {
-		j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c)
-		if err != nil {
-			return err
-		}
-		if err := p.line(map[string]any{"outcome": "cdr", "cdr": json.RawMessage(j)}); err != nil {
-			return err
-		}
+		c.ParsedTime = nil
 	}
-	for _, o := range b.Others {
-		line := map[string]any{"outcome": "ignored", "reason": o.Reason, "raw": string(o.Raw)}
-		if o.Outcome == trunklinev1.Outcome_OUTCOME_DEAD {
-			line["outcome"], line["error"] = "dead", o.Error
+	for _, o := range outcomes(b) {
+		p.tickets++
+		if o.Outcome == "dead" {
 			p.dead++
 		}
-		if err := p.line(line); err != nil {
+		if err := o.print(p.out); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (p *printer) line(v any) error {
-	p.tickets++
-	enc := json.NewEncoder(p.out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

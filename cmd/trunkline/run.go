@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,7 +59,11 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
+// memory of all services and the broker together; the engine has its own limit.
+const memory = 768 << 20
+
 func run(ctx context.Context, out io.Writer, f runFlags) error {
+	service.LimitMemory(memory)
 	var demo *demo
 	cfg, err := loadRun(f)
 	if err != nil {
@@ -85,7 +90,9 @@ func run(ctx context.Context, out io.Writer, f runFlags) error {
 		a.banner(out)
 		ready()
 		if f.calls {
-			return follow(ctx, a.bus.JS, wire.StreamCdrs, wire.Address{}.CdrSubject(), printCalls(out, false))
+			if err := follow(ctx, a.bus.JS, wire.StreamCdrs, wire.Address{}.CdrSubject(), printCalls(out, false)); err != nil {
+				a.tel.Log.Error("calls are not printed any more; collecting goes on", "error", err)
+			}
 		}
 		<-ctx.Done()
 		return nil
@@ -135,15 +142,33 @@ func claim(dir string, demo bool) error {
 	file := filepath.Join(dir, "kind")
 	have, err := os.ReadFile(file)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if left, err := os.ReadDir(dir); err != nil || demo && len(left) > 0 {
-			return fmt.Errorf("data folder %s is not empty: the demo wants one of its own (--data)", dir)
-		}
-		return os.WriteFile(file, []byte(kind), 0o600)
-	case err != nil:
+	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("data folder: %w", err)
+	case len(have) == 0: // not there, or the machine died while it was written, before all else
+		return mark(dir, file, kind)
 	case string(have) != kind:
 		return fmt.Errorf("data folder %s holds %s calls, and this would add %s ones: choose another (--data)", dir, have, kind)
+	}
+	return nil
+}
+
+// mark claims a folder; the demo takes only an empty one.
+func mark(dir, file, kind string) error {
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	strange := slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() != filepath.Base(file) })
+	if strange && kind == "demo" {
+		return fmt.Errorf("data folder %s is not empty: the demo wants one of its own (--data)", dir)
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	_, err = f.WriteString(kind)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("data folder: %w", err)
 	}
 	return nil
 }

@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/service"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
@@ -31,6 +30,9 @@ func tailCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
+			if err := whose(address); err != nil {
+				return err
+			}
 			cfg, err := service.LoadConfig(file)
 			if err != nil {
 				return err
@@ -48,11 +50,10 @@ func tailCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			print := printCalls(cmd.OutOrStdout(), asJSON)
 			if raw {
 				return follow(ctx, js, wire.StreamTickets, address.TicketSubject(), printRaw(cmd.OutOrStdout()))
 			}
-			return follow(ctx, js, wire.StreamCdrs, address.CdrSubject(), print)
+			return follow(ctx, js, wire.StreamCdrs, address.CdrSubject(), printCalls(cmd.OutOrStdout(), asJSON))
 		},
 	}
 	fl := cmd.Flags()
@@ -61,8 +62,22 @@ func tailCommand() *cobra.Command {
 	fl.StringVar(&address.Link, "link", "", "only this link")
 	fl.StringVar(&address.Model, "model", "", "only this PBX model")
 	fl.BoolVar(&raw, "raw", false, "the tickets' bytes as they came, not what was understood")
-	fl.BoolVar(&asJSON, "json", false, "one JSON object a call")
+	fl.BoolVar(&asJSON, "json", false, "one JSON object a ticket, as `trunkline parse` prints it")
+	cmd.MarkFlagsMutuallyExclusive("raw", "json")
 	return cmd
+}
+
+// whose tells names that nobody has: waiting for their tickets would never end.
+func whose(a wire.Address) error {
+	if _, ok := pbx.Lookup(a.Model); a.Model != "" && !ok {
+		return fmt.Errorf("--model %q: `trunkline models` lists them", a.Model)
+	}
+	for flag, id := range map[string]string{"site": a.Site, "link": a.Link} {
+		if id != "" && !pbx.ValidID(id) {
+			return fmt.Errorf("--%s %q: an id has 1 to 63 of a-z, 0-9 and -", flag, id)
+		}
+	}
+	return nil
 }
 
 // follow calls show for each message from now on, until ctx is done.
@@ -82,12 +97,13 @@ func follow(ctx context.Context, js jetstream.JetStream, stream, subject string,
 	for {
 		msg, err := messages.Next()
 		switch {
-		case err == nil:
-			if err := show(msg); err != nil {
-				return err
-			}
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed), ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return nil
+		case err != nil:
+			return fmt.Errorf("stream %s: %w", stream, err)
+		}
+		if err := show(msg); err != nil {
+			return err
 		}
 	}
 }
@@ -95,21 +111,21 @@ func follow(ctx context.Context, js jetstream.JetStream, stream, subject string,
 func printRaw(w io.Writer) func(jetstream.Msg) error {
 	return func(msg jetstream.Msg) error {
 		m, err := bus.ReadTicketMessage(msg.Subject(), msg.Headers(), msg.Data())
-		if err != nil {
-			return err
-		}
 		mark := ""
-		if m.Incomplete != "" {
+		switch {
+		case err != nil: // the bytes are there
+			mark = " (" + err.Error() + ")"
+		case m.Incomplete != "":
 			mark = " (" + m.Incomplete + ")"
 		}
-		_, err = fmt.Fprintf(w, "%s %s/%s %s%s\n%q\n", m.Received.Format(time.RFC3339), m.Site, m.Link, m.Name, mark, m.Payload)
+		_, err = fmt.Fprintf(w, "%s %s/%s %s%s\n%q\n", m.Received.Format(time.RFC3339), m.Site, m.Link, printable(m.Name), printable(mark), m.Payload)
 		return err
 	}
 }
 
 const callLine = "%-8s  %-24s  %-9s  %-18s  %-18s  %-11s  %6s\n"
 
-// printCalls prints receipts: a line a call, or a JSON object.
+// printCalls prints receipts: a line a call, or a JSON object a ticket.
 func printCalls(w io.Writer, asJSON bool) func(jetstream.Msg) error {
 	if !asJSON {
 		fmt.Fprintf(w, callLine, "start", "link", "direction", "from", "to", "disposition", "talk")
@@ -119,13 +135,19 @@ func printCalls(w io.Writer, asJSON bool) func(jetstream.Msg) error {
 		if err := proto.Unmarshal(msg.Data(), &b); err != nil {
 			return fmt.Errorf("a receipt of %s: %w", msg.Subject(), err)
 		}
+		if asJSON {
+			return printJSON(w, &b)
+		}
 		for _, c := range b.Cdrs {
-			if err := printCall(w, c, asJSON); err != nil {
+			if err := printCall(w, c); err != nil {
 				return err
 			}
 		}
 		for _, o := range b.Others {
-			if err := printOther(w, &b, o, asJSON); err != nil {
+			if o.Outcome == trunklinev1.Outcome_OUTCOME_IGNORED {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%-8s  %-24s  %s: %s\n", short(o.Outcome.String(), "OUTCOME_"), b.Site+"/"+b.Link, o.Reason, printable(o.Error)); err != nil {
 				return err
 			}
 		}
@@ -133,34 +155,22 @@ func printCalls(w io.Writer, asJSON bool) func(jetstream.Msg) error {
 	}
 }
 
-func printCall(w io.Writer, c *trunklinev1.Cdr, asJSON bool) error {
-	if asJSON {
-		j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c)
-		if err != nil {
+func printJSON(w io.Writer, b *trunklinev1.CdrBatch) error {
+	for _, o := range outcomes(b) {
+		o.Site, o.Link = b.Site, b.Link
+		if err := o.print(w); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "%s\n", j)
-		return err
 	}
+	return nil
+}
+
+func printCall(w io.Writer, c *trunklinev1.Cdr) error {
 	local := c.StartTime.AsTime().Add(time.Duration(c.UtcOffsetSeconds) * time.Second)
 	talk := time.Duration(c.TalkSeconds) * time.Second
 	_, err := fmt.Fprintf(w, callLine, local.Format("15:04:05"), c.Site+"/"+c.Link,
 		short(c.Direction.String(), "DIRECTION_"), party(c.CallingNumber, c.CallingName), party(c.CalledNumber, c.CalledName),
 		short(c.Disposition.String(), "DISPOSITION_"), talk)
-	return err
-}
-
-func printOther(w io.Writer, b *trunklinev1.CdrBatch, o *trunklinev1.OtherTicket, asJSON bool) error {
-	outcome := short(o.Outcome.String(), "OUTCOME_")
-	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]string{
-			"outcome": outcome, "site": b.Site, "link": b.Link, "reason": o.Reason, "error": o.Error, "raw": string(o.Raw),
-		})
-	}
-	if outcome == "ignored" {
-		return nil
-	}
-	_, err := fmt.Fprintf(w, "%-8s  %-24s  %s: %s\n", outcome, b.Site+"/"+b.Link, o.Reason, o.Error)
 	return err
 }
 
@@ -173,10 +183,7 @@ func short(enum, prefix string) string {
 }
 
 func party(number, name string) string {
-	text := number
-	if name != "" {
-		text += " " + name
-	}
+	text := printable(strings.TrimSpace(number + " " + name))
 	if r := []rune(text); len(r) > 18 {
 		text = string(r[:17]) + "…"
 	}
@@ -184,4 +191,15 @@ func party(number, name string) string {
 		return "-"
 	}
 	return text
+}
+
+// printable is a text without what a terminal would obey: a caller chooses his
+// own name.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }

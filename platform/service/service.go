@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,17 @@ import (
 
 // DefaultConfig is where the configuration stands unless told otherwise.
 const DefaultConfig = "/etc/trunkline/trunkline.yaml"
+
+// LimitMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches
+// give way before the machine does.
+func LimitMemory(bytes int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(bytes)
+	}
+}
+
+// memory of a service: a full batch on its way, and what it is made of.
+const memory = 256 << 20
 
 // LoadConfig reads the configuration: the named file, else the one that
 // TRUNKLINE_CONFIG names, else DefaultConfig.
@@ -54,18 +66,18 @@ type Env struct {
 func Main(name string, build func(*Env) ([]lifecycle.Part, error)) {
 	file := flag.String("c", "", "configuration file; $TRUNKLINE_CONFIG, or "+DefaultConfig)
 	probe := flag.Bool("health", false, "ask the running service whether it is ready, and exit 0 or 1")
-	debug := flag.Bool("debug", false, "log more")
+	verbose := flag.Bool("debug", false, "log more")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, name, *file, *probe, *debug, build); err != nil {
+	if err := run(ctx, name, *file, *probe, *verbose, build); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, name, file string, probe, debug bool, build func(*Env) ([]lifecycle.Part, error)) error {
+func run(ctx context.Context, name, file string, probe, verbose bool, build func(*Env) ([]lifecycle.Part, error)) error {
 	cfg, err := LoadConfig(file)
 	if err != nil {
 		return err
@@ -73,8 +85,9 @@ func run(ctx context.Context, name, file string, probe, debug bool, build func(*
 	if probe {
 		return Probe(ctx, cfg.Metrics.Listen)
 	}
+	LimitMemory(memory)
 	level := slog.LevelInfo
-	if debug {
+	if verbose {
 		level = slog.LevelDebug
 	}
 	tel := telemetry.New(name, os.Stderr, level, true)

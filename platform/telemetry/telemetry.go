@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -109,7 +110,7 @@ func (h *Health) Ready() error {
 }
 
 // Handler serves /metrics, /healthz (the process lives) and /readyz (every part
-// is ready, else 503 and what is not).
+// is ready, else 503 and what is not); at debug level also /debug/pprof/.
 func (t *Telemetry) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Metrics, promhttp.HandlerOpts{}))
@@ -126,6 +127,10 @@ func (t *Telemetry) Handler() http.Handler {
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(parts)
 	})
+	if t.Log.Enabled(context.Background(), slog.LevelDebug) {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	}
 	return mux
 }
 

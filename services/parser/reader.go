@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -222,70 +223,86 @@ func incompleteText(why string) string {
 	return "incomplete: " + why
 }
 
-// Split cuts a receipt into parts that fit a message. The counts stay in part 0.
-// A ticket that cannot be encoded becomes a dead one.
+// Split encodes a receipt, in parts that fit a message. The counts stay in part
+// 0. A ticket that cannot be encoded becomes a dead one.
+//
+// Each ticket is encoded once, and the parts are put together from the bytes:
+// fields of a message may stand in any order.
 func Split(b *trunklinev1.CdrBatch) ([][]byte, error) {
-	sound(b)
-	size := proto.Size(b)
-	if size <= wire.MaxReceipt {
-		b.Parts = 1
-		out, err := proto.Marshal(b)
-		return [][]byte{out}, err
-	}
-	var parts []*trunklinev1.CdrBatch
-	var part *trunklinev1.CdrBatch
-	left := 0
-	room := func(n int) {
-		if part != nil && n <= left {
-			left -= n
-			return
-		}
-		part = &trunklinev1.CdrBatch{
-			MessageId: b.MessageId, StreamSequence: b.StreamSequence, Revision: b.Revision, ParserVersion: b.ParserVersion,
-			ReceivedTime: b.ReceivedTime, ParsedTime: b.ParsedTime, Site: b.Site, Link: b.Link, Model: b.Model,
-			Part: uint32(len(parts)), Place: b.Place,
-		}
-		if len(parts) == 0 {
-			part.TicketCount, part.CdrCount, part.IgnoredCount, part.DeadCount, part.ByteCount = b.TicketCount, b.CdrCount, b.IgnoredCount, b.DeadCount, b.ByteCount
-		}
-		parts = append(parts, part)
-		left = wire.MaxReceipt - proto.Size(part) - 64 - n
-	}
-	const frame = 8 // a field's tag and length
+	var e encoder
 	for _, c := range b.Cdrs {
-		room(proto.Size(c) + frame)
-		part.Cdrs = append(part.Cdrs, c)
+		if err := e.add(fieldCdrs, c); err != nil {
+			b.CdrCount--
+			b.DeadCount++
+			b.Others = append(b.Others, &trunklinev1.OtherTicket{
+				TicketId: c.TicketId, Outcome: trunklinev1.Outcome_OUTCOME_DEAD, Reason: ReasonNotText,
+				Error: "the format gave a field that cannot be encoded: " + err.Error(), Raw: c.Raw,
+			})
+		}
 	}
 	for _, o := range b.Others {
-		room(proto.Size(o) + frame)
-		part.Others = append(part.Others, o)
-	}
-	out := make([][]byte, len(parts))
-	for i, p := range parts {
-		p.Parts = uint32(len(parts))
-		var err error
-		if out[i], err = proto.Marshal(p); err != nil {
+		if err := e.add(fieldOthers, o); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	e.end()
+	for i, part := range e.parts {
+		head := &trunklinev1.CdrBatch{
+			MessageId: b.MessageId, StreamSequence: b.StreamSequence, Revision: b.Revision, ParserVersion: b.ParserVersion,
+			ReceivedTime: b.ReceivedTime, ParsedTime: b.ParsedTime, Site: b.Site, Link: b.Link, Model: b.Model,
+			Part: uint32(i), Parts: uint32(len(e.parts)), Place: b.Place,
+		}
+		if i == 0 {
+			head.TicketCount, head.CdrCount, head.IgnoredCount, head.DeadCount, head.ByteCount = b.TicketCount, b.CdrCount, b.IgnoredCount, b.DeadCount, b.ByteCount
+		}
+		var err error
+		if e.parts[i], err = (proto.MarshalOptions{}).MarshalAppend(part, head); err != nil {
+			return nil, err
+		}
+	}
+	return e.parts, nil
 }
 
-// sound turns CDRs that hold no text where text must be into dead tickets: a
-// format's bug must not cost the neighbours.
-func sound(b *trunklinev1.CdrBatch) {
-	good := b.Cdrs[:0]
-	for _, c := range b.Cdrs {
-		if _, err := proto.Marshal(c); err != nil {
-			b.Others = append(b.Others, &trunklinev1.OtherTicket{
-				TicketId: c.TicketId, Outcome: trunklinev1.Outcome_OUTCOME_DEAD, Reason: ReasonNotText,
-				Error: "the format gave a field that is no UTF-8", Raw: c.Raw,
-			})
-			b.CdrCount--
-			b.DeadCount++
-			continue
-		}
-		good = append(good, c)
+var (
+	batchFields = (&trunklinev1.CdrBatch{}).ProtoReflect().Descriptor().Fields()
+	fieldCdrs   = batchFields.ByName("cdrs").Number()
+	fieldOthers = batchFields.ByName("others").Number()
+)
+
+// encoder gathers encoded tickets in parts.
+type encoder struct {
+	parts [][]byte
+	part  []byte
+}
+
+// room is what a part has for tickets; the rest is for its head, whose preamble
+// and names are bounded.
+const room = wire.MaxReceipt - wire.MaxPreamble - 16<<10
+
+func (e *encoder) add(field protowire.Number, m proto.Message) error {
+	size := proto.Size(m)
+	if len(e.part) > 0 && len(e.part)+size > room {
+		e.end()
 	}
-	b.Cdrs = good
+	if e.part == nil {
+		e.part = make([]byte, 0, 64<<10)
+	}
+	before := len(e.part)
+	e.part = protowire.AppendTag(e.part, field, protowire.BytesType)
+	e.part = protowire.AppendVarint(e.part, uint64(size))
+	out, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(e.part, m)
+	if err != nil {
+		e.part = e.part[:before]
+		return err
+	}
+	e.part = out
+	return nil
+}
+
+// end closes a part; the first one exists also when it is empty.
+func (e *encoder) end() {
+	if len(e.part) > 0 || len(e.parts) == 0 {
+		e.parts = append(e.parts, e.part)
+		e.part = nil
+	}
 }

@@ -19,7 +19,7 @@ import (
 const (
 	pullMessages = 5000
 	pullBytes    = 4 << 20
-	pullWait     = 2 * time.Second
+	pullWait     = 500 * time.Millisecond
 )
 
 // laterDelay is when a receipt of a newer schema is looked at again.
