@@ -51,8 +51,8 @@ baseline: tools ## take today's proto files as what must not break: at a release
 	cd proto && ../$(TOOLS)/buf build -o baseline.binpb
 
 tidy: ## tidy every module and sync the workspace
-	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
 	go work sync
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
 
 tidied: ## fail if a module is not tidy
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m is not tidy: run make tidy"; exit 1; }; done

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,7 +21,7 @@ import (
 const demoPrefix = "demo-"
 
 func simulateCommand() *cobra.Command {
-	var model, file, site, link string
+	var model, file, site, link, addr string
 	var real bool
 	opts := pbxsim.Options{Retry: time.Second}
 	cmd := &cobra.Command{
@@ -45,9 +46,11 @@ func simulateCommand() *cobra.Command {
 			if target.Model != model {
 				return fmt.Errorf("link %s/%s is a %s, not a %s: a PBX of another model gives dead tickets", site, link, target.Model, model)
 			}
-			if err := aim(&opts, target); err != nil {
+			if err := aim(&opts, target, addr); err != nil {
 				return err
 			}
+			// A real database has its table, made by its own PBX.
+			opts.CreateTable = target.MySQL != nil && strings.HasPrefix(site, demoPrefix)
 			return simulate(cmd, model, opts)
 		},
 	}
@@ -56,6 +59,7 @@ func simulateCommand() *cobra.Command {
 	fl.StringVarP(&file, "config", "c", "", "configuration that has the link")
 	fl.StringVar(&site, "site", "", "site of the link")
 	fl.StringVar(&link, "link", "", "link to send to")
+	fl.StringVar(&addr, "addr", "", "host:port to dial, or to listen on, where that is not the link's as seen from here")
 	fl.BoolVar(&real, "yes-real", false, "send invented calls to a real site")
 	fl.Float64Var(&opts.Rate, "rate", 6, "calls a minute")
 	fl.IntVar(&opts.Count, "count", 0, "stop after so many calls; 0: go on")
@@ -78,8 +82,12 @@ func findLink(cfg *config.Config, site, link string) (config.LinkOf, error) {
 	return config.LinkOf{}, fmt.Errorf("the configuration has no link %s/%s", site, link)
 }
 
-// aim points a simulated PBX at a link.
-func aim(o *pbxsim.Options, l config.LinkOf) (err error) {
+// aim points a simulated PBX at a link; addr, unless empty, is where the other
+// end is for us, in another container for example.
+func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
+	if addr != "" && l.TCP == nil {
+		return fmt.Errorf("--addr: link %s/%s is not on tcp: its place is in the configuration", l.Site.ID, l.ID)
+	}
 	if o.Zone, err = time.LoadLocation(l.Site.Timezone); err != nil {
 		return err
 	}
@@ -87,9 +95,9 @@ func aim(o *pbxsim.Options, l config.LinkOf) (err error) {
 	o.Retry = 0
 	switch {
 	case l.TCP != nil && l.TCP.Listen != "":
-		o.Addr, o.Retry = local(l.TCP.Listen), retry
+		o.Addr, o.Retry = cmp.Or(addr, local(l.TCP.Listen)), retry
 	case l.TCP != nil:
-		o.Listen = l.TCP.Dial
+		o.Listen = cmp.Or(addr, l.TCP.Dial)
 		if l.Model == "panasonic-kx" {
 			o.DateOrder = l.Parse.DateOrder
 			if o.Password, err = l.TCP.Password(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/pbx/identity"
 	"trunkline.internal/pbx/row"
 	"trunkline.internal/proto/wire"
@@ -73,10 +74,11 @@ func ReadTicketMessage(subject string, h nats.Header, data []byte) (*TicketMessa
 		Incomplete: h.Get(wire.HeaderIncomplete),
 		Payload:    data,
 	}
-	var ok bool
-	if m.Address, ok = wire.ParseSubject(subject); !ok {
+	a, ok := wire.ParseSubject(subject)
+	if !ok || !pbx.ValidID(a.Model) || !pbx.ValidID(a.Site) || !pbx.ValidID(a.Link) {
 		return m, fmt.Errorf("subject %q is no ticket subject", subject)
 	}
+	m.Address = a
 	var err error
 	if m.Received, err = time.Parse(time.RFC3339Nano, h.Get(wire.HeaderReceived)); err != nil {
 		return m, fmt.Errorf("header %s: %w", wire.HeaderReceived, err)

@@ -64,10 +64,14 @@ func New(d Deps) (*Service, error) {
 const (
 	ackWait       = time.Minute
 	maxAckPending = 5000
+	pullMessages  = 1000
 	pullBytes     = 4 << 20
+	pullWait      = 500 * time.Millisecond
 	// inFlight bounds the messages that wait for their receipts' commit: enough
 	// that a commit gathers a full batch.
 	inFlight = 128
+	// grace is how long answers may take after the end was asked for.
+	grace = 20 * time.Second
 	// attempts is how often a message may be begun without an answer.
 	attempts = 5
 )
@@ -80,21 +84,10 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	s.watchLinks(watching)
-	consumer, err := s.consumer(ctx)
-	if err != nil {
-		return nil // ctx is done
-	}
-	pull, err := consumer.Messages(jetstream.PullMaxBytes(pullBytes), jetstream.PullExpiry(20*time.Second))
-	if err != nil {
-		return fmt.Errorf("parser: %w", err)
-	}
-	context.AfterFunc(ctx, pull.Stop)
-	ready()
-	s.SetHealth("parser", nil)
-
-	// Answers outlive ctx: the bus stops after the parser does.
+	// What was begun is answered behind ctx's end, as far as NATS lets it.
 	answering, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
 	work := make(chan jetstream.Msg)
 	var workers sync.WaitGroup
 	for range inFlight {
@@ -106,37 +99,49 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	}
 	defer workers.Wait()
 	defer close(work)
-	for {
-		msg, err := pull.Next()
-		switch {
-		case err == nil:
-			work <- msg
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			return nil
-		default:
-			// Missed heartbeats and the like: the iterator goes on by itself.
-			s.metrics.pullErrors.Inc()
-			if s.Bus.Check() == nil && errors.Is(err, jetstream.ErrConsumerDeleted) {
-				return fmt.Errorf("parser: %w", err)
-			}
+	ready = sync.OnceFunc(ready)
+	back := bus.Backoff{Max: 10 * time.Second}
+	for ctx.Err() == nil {
+		err := s.pull(ctx, work, func() {
+			back.Reset()
+			ready()
+			s.SetHealth("parser", nil)
+		})
+		if ctx.Err() != nil {
+			break
 		}
+		s.metrics.pullErrors.Inc()
+		s.SetHealth("parser", err)
+		back.Wait(ctx)
 	}
+	return nil
 }
 
-func (s *Service) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	back := bus.Backoff{Max: 10 * time.Second}
-	for {
-		c, err := s.Bus.Consumer(ctx, wire.StreamTickets, jetstream.ConsumerConfig{
-			Durable: wire.ConsumerParser, AckWait: ackWait, MaxAckPending: maxAckPending,
-		})
-		if err == nil {
-			return c, nil
+// pull hands over messages until ctx is done or the consumer is lost.
+func (s *Service) pull(ctx context.Context, work chan<- jetstream.Msg, started func()) error {
+	consumer, err := s.Bus.Consumer(ctx, wire.StreamTickets, jetstream.ConsumerConfig{
+		Durable: wire.ConsumerParser, Description: "tickets on their way to CDRs",
+		AckWait: ackWait, MaxAckPending: maxAckPending,
+	})
+	if err != nil {
+		return err
+	}
+	started()
+	for ctx.Err() == nil {
+		// A pull is never cut short: what the server has sent for it would wait
+		// for its acknowledgement to time out.
+		pulled, err := consumer.Fetch(pullMessages, jetstream.FetchMaxBytes(pullBytes), jetstream.FetchMaxWait(pullWait))
+		if err != nil {
+			return err
 		}
-		s.SetHealth("parser", err)
-		if back.Wait(ctx) != nil {
-			return nil, ctx.Err()
+		for msg := range pulled.Messages() {
+			work <- msg
+		}
+		if err := pulled.Error(); err != nil {
+			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // watchLinks returns when the settings of all known links are there, and goes
@@ -186,6 +191,9 @@ func (s *Service) link(a wire.Address) *link {
 	return s.links[wire.LinkKey(a.Site, a.Link)]
 }
 
+// nobody has sent what stands under a subject that names no link.
+var nobody = wire.Address{Model: "unknown", Site: "unknown", Link: "unknown"}
+
 // answer gives one message its receipt, or leaves it for later.
 func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	began := time.Now()
@@ -194,6 +202,9 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	if err != nil {
 		s.metrics.pullErrors.Inc()
 		return // no JetStream message: there is nobody to answer
+	}
+	if m.ID == "" {
+		m.ID = wire.StreamTickets + "-" + strconv.FormatUint(meta.Sequence.Stream, 10)
 	}
 	link := s.link(m.Address)
 	if headerErr == nil && (link == nil || link.err != nil) {
@@ -224,6 +235,9 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 
 func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr error, link *link, meta *jetstream.MsgMetadata) (batch *trunklinev1.CdrBatch, attempt string, err error) {
 	if headerErr != nil {
+		if m.Address == (wire.Address{}) {
+			m.Address = nobody
+		}
 		if m.Received.IsZero() {
 			m.Received = meta.Timestamp
 		}
@@ -279,19 +293,11 @@ func (s *Service) publish(ctx context.Context, m *bus.TicketMessage, batch *trun
 	for i, data := range parts {
 		msgs[i] = &nats.Msg{
 			Subject: m.CdrSubject(),
-			Header:  nats.Header{jetstream.MsgIDHeader: []string{fmt.Sprintf("%s.%d.%d", messageID(m, sequence), batch.Revision, i)}},
+			Header:  nats.Header{jetstream.MsgIDHeader: []string{fmt.Sprintf("%s.%d.%d", m.ID, batch.Revision, i)}},
 			Data:    data,
 		}
 	}
 	return s.Cdrs.Publish(ctx, msgs...)
-}
-
-// messageID is the message's own, or its place in the stream where it lost that.
-func messageID(m *bus.TicketMessage, sequence uint64) string {
-	if m.ID != "" {
-		return m.ID
-	}
-	return wire.StreamTickets + "-" + strconv.FormatUint(sequence, 10)
 }
 
 func (s *Service) count(m *bus.TicketMessage, b *trunklinev1.CdrBatch) {

@@ -164,9 +164,9 @@ func where(stack []byte) string {
 }
 
 // Bury answers a message whole as dead: one that nobody could read.
-func Bury(m *bus.TicketMessage, reason, text string, now time.Time) *trunklinev1.CdrBatch {
+func Bury(m *bus.TicketMessage, reason, why string, now time.Time) *trunklinev1.CdrBatch {
 	batch := newReceipt(m, now)
-	batch.add(dead(m, m.Offset, m.Payload, reason, text))
+	batch.add(dead(m, m.Offset, m.Payload, reason, why))
 	return batch.CdrBatch
 }
 
@@ -174,7 +174,7 @@ type receipt struct{ *trunklinev1.CdrBatch }
 
 func newReceipt(m *bus.TicketMessage, now time.Time) *receipt {
 	b := &trunklinev1.CdrBatch{
-		MessageId:     m.ID,
+		MessageId:     text(m.ID),
 		ParserVersion: telemetry.Version,
 		ReceivedTime:  timestamppb.New(m.Received),
 		ParsedTime:    timestamppb.New(now),
@@ -183,7 +183,7 @@ func newReceipt(m *bus.TicketMessage, now time.Time) *receipt {
 		Model:         m.Model,
 		ByteCount:     uint64(len(m.Payload)),
 		Place: &trunklinev1.Place{
-			Origin: m.Origin, Offset: m.Offset, Name: strings.ToValidUTF8(m.Name, "\uFFFD"), Preamble: m.Preamble, Incomplete: m.Incomplete,
+			Origin: text(m.Origin), Offset: text(m.Offset), Name: text(m.Name), Preamble: m.Preamble, Incomplete: text(m.Incomplete),
 		},
 	}
 	if !m.Written.IsZero() {
@@ -202,14 +202,17 @@ func (b *receipt) add(o *trunklinev1.OtherTicket) {
 	}
 }
 
-func dead(m *bus.TicketMessage, position string, raw []byte, reason, text string) *trunklinev1.OtherTicket {
+// text makes what came in a header or a row fit to stand in a receipt.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func dead(m *bus.TicketMessage, position string, raw []byte, reason, why string) *trunklinev1.OtherTicket {
 	return &trunklinev1.OtherTicket{
 		TicketId: m.TicketID(position),
 		Outcome:  trunklinev1.Outcome_OUTCOME_DEAD,
-		Reason:   reason,
-		Error:    strings.ToValidUTF8(text, "\uFFFD"),
+		Reason:   text(reason),
+		Error:    text(why),
 		Raw:      raw,
-		Position: position,
+		Position: text(position),
 	}
 }
 

@@ -15,6 +15,7 @@ func TestForeignMessagesAreBuried(t *testing.T) {
 	}{
 		"too short a subject": {subject: "tickets.v1.noise"},
 		"too long a subject":  {subject: "tickets.v1.a.b.c.d"},
+		"binary subject":      {subject: "tickets.v1.mitel-3300.\xff.icp"},
 		"binary origin":       {header: map[string]string{wire.HeaderOrigin: "tcp:\xff\xfe"}},
 		"binary offset":       {header: map[string]string{wire.HeaderOffset: "\xff"}},
 		"binary incomplete":   {header: map[string]string{wire.HeaderIncomplete: "\xff"}},
