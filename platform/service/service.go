@@ -10,11 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -129,13 +129,13 @@ func Probe(ctx context.Context, listen string) error {
 	if listen == "off" {
 		return errors.New("metrics.listen is off: there is nothing to ask")
 	}
-	_, port, ok := strings.Cut(listen, ":")
-	if i := strings.LastIndexByte(listen, ':'); ok {
-		port = listen[i+1:]
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/readyz", nil)
 	if err != nil {
 		return err
 	}
