@@ -217,7 +217,11 @@ var catalogue = []*Model{
 			{Wire: Files, Sure: Inferred},
 		},
 		Variants: []Variant{{"type A, 80 columns", Documented}, {"type B, 80 columns with charge", Verified}, {"type C, 120 columns", Documented}},
-		Files:    FileSet{Pattern: "*", Grows: true},
+		// Every log begins with a page head; it is told by its first call.
+		Files: FileSet{Pattern: "*", Grows: true, Head: func(line []byte) bool {
+			line = bytes.TrimLeft(line, "\f ")
+			return bytes.HasPrefix(line, []byte("Date ")) || len(bytes.Trim(line, "- ")) == 0
+		}},
 		Login: []Step{
 			{Expect: "-", Send: "SMDR\r", Timeout: 15 * time.Second},
 			{Expect: "assword:", Send: "{password}\r", Timeout: 15 * time.Second},

@@ -51,6 +51,21 @@ func TestCucmHead(t *testing.T) {
 	}
 }
 
+func TestPanasonicHead(t *testing.T) {
+	m, _ := Lookup("panasonic-kx")
+	for line, want := range map[string]bool{
+		"\f  Date     Time   Ext CO Dial Number":           true,
+		"------------------------------------------------": true,
+		"":                      true,
+		"04/12/26 17:18    401": false,
+		"**/**/** **:****  401": false,
+	} {
+		if got := m.Files.Head([]byte(line)); got != want {
+			t.Errorf("Head(%q) = %v", line, got)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for text, want := range map[string]string{
 		"avaya-ipofice": "avaya-ipoffice",

@@ -67,8 +67,16 @@ func wireNames(wires []pbx.Wire) string {
 	return strings.Join(names, ", ")
 }
 
+// title names a model for people; some products bear their vendor's name.
+func title(m *pbx.Model) string {
+	if strings.HasPrefix(m.Product, m.Vendor) {
+		return m.Product
+	}
+	return m.Vendor + " " + m.Product
+}
+
 func describeModel(w io.Writer, m *pbx.Model) {
-	fmt.Fprintf(w, "%s: %s\n", m.ID, strings.TrimSpace(m.Vendor+" "+m.Product))
+	fmt.Fprintf(w, "%s: %s\n", m.ID, title(m))
 	if m.ComTraficLabel != "" {
 		fmt.Fprintf(w, "in ComTrafic: %s (%s)\n", m.ComTraficLabel, m.ComTraficFile)
 	}

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +49,8 @@ func runCommand() *cobra.Command {
 			if !cmd.Flags().Changed("calls") {
 				f.calls = f.demo
 			}
+			// A pager that quits must not end the collecting, and without draining.
+			signal.Ignore(syscall.SIGPIPE)
 			return run(cmd.Context(), cmd.OutOrStdout(), f)
 		},
 	}
@@ -181,10 +185,12 @@ type app struct {
 	bus    *bus.Bus
 	engine *engine.Engine
 
-	tickets, cdrs *bus.Committer
-	tcp           *ingesttcp.Service
-	poll          *ingestpoll.Service
-	parser        *parser.Service
+	// bulk commits what can wait: years of old files must not delay a live
+	// ticket's acknowledgement.
+	tickets, bulk, cdrs *bus.Committer
+	tcp                 *ingesttcp.Service
+	poll                *ingestpoll.Service
+	parser              *parser.Service
 }
 
 func newApp(cfg *config.Config, debug bool) (*app, error) {
@@ -214,7 +220,8 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 		return nil, err
 	}
 	tel.Health.Watch("nats", a.bus.Check)
-	a.tickets, a.cdrs = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamCdrs)
+	a.tickets, a.bulk = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamTickets)
+	a.cdrs = a.bus.NewCommitter(wire.StreamCdrs)
 
 	if a.tcp, err = ingesttcp.New(cfg.Links(), ingesttcp.Deps{
 		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
@@ -222,7 +229,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 		return nil, err
 	}
 	if a.poll, err = ingestpoll.New(cfg.Links(), ingestpoll.Deps{
-		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+		Bus: a.bus, Tickets: a.bulk, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
 	}); err != nil {
 		return nil, err
 	}
@@ -241,6 +248,7 @@ func (a *app) parts() []lifecycle.Part {
 		{Name: "nats", Run: a.nats.Run},
 		{Name: "bus", Run: a.bus.Run},
 		service.CommitterPart(a.tickets),
+		service.CommitterPart(a.bulk),
 		service.CommitterPart(a.cdrs),
 		{Name: "clickhouse", Run: a.runEngine},
 		{Name: "sink", Run: a.runSink},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,8 +30,9 @@ type Config struct {
 	TicketsMaxBytes, CdrsMaxBytes int64
 	// Replicas of streams and buckets; 0: one.
 	Replicas int
-	// Sole says that no other process reads the streams: what a dead one had
-	// taken and not answered is taken again at once, not after its AckWait.
+	// Sole says that no other process is at work: what a dead one had taken and
+	// not answered is taken again at once, not after its AckWait, and so are its
+	// leases.
 	Sole bool
 	// Options are credentials, TLS, or the in-process server.
 	Options []nats.Option
@@ -234,7 +236,7 @@ func (b *Bus) ensure(ctx context.Context) error {
 		{wire.BucketLinks, 0, func(kv jetstream.KeyValue) { b.Links = &Links{kv: kv, log: b.log} }},
 		{wire.BucketPositions, 0, func(kv jetstream.KeyValue) { b.Positions = &Positions{kv: kv} }},
 		{wire.BucketAttempts, attemptsTTL, func(kv jetstream.KeyValue) { b.Attempts = &Attempts{kv: kv} }},
-		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log} }},
+		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log, sole: b.cfg.Sole, ttl: leaseTTL} }},
 	} {
 		kv, err := b.JS.KeyValue(ctx, want.bucket)
 		if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -313,6 +315,17 @@ func (b *Bus) Consumer(ctx context.Context, stream string, cfg jetstream.Consume
 	return c, nil
 }
 
+// metaBegun is the key of Begun in a consumer's metadata.
+const metaBegun = "trunkline-begun"
+
+// Begun is the stream sequence of the last message that was delivered before a
+// sole process took the consumer up; 0 for others. A consumer that is made anew
+// counts the deliveries of such a message from one again.
+func Begun(c jetstream.Consumer) uint64 {
+	n, _ := strconv.ParseUint(c.CachedInfo().Config.Metadata[metaBegun], 10, 64)
+	return n
+}
+
 func (b *Bus) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	cfg.AckPolicy = jetstream.AckExplicitPolicy
 	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
@@ -327,6 +340,10 @@ func (b *Bus) consumer(ctx context.Context, stream string, cfg jetstream.Consume
 	info := have.CachedInfo()
 	// Where a consumer begins cannot be changed.
 	cfg.DeliverPolicy, cfg.OptStartSeq = info.Config.DeliverPolicy, info.Config.OptStartSeq
+	if b.cfg.Sole {
+		begun := max(info.Delivered.Stream, Begun(have))
+		cfg.Metadata = map[string]string{metaBegun: strconv.FormatUint(begun, 10)}
+	}
 	if !b.cfg.Sole || info.NumAckPending == 0 {
 		return b.JS.CreateOrUpdateConsumer(ctx, stream, cfg)
 	}

@@ -473,6 +473,19 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// A sole process takes a dead one's lease at once.
+func TestLeaseOfADeadProcess(t *testing.T) {
+	b := start(t, func(c *Config) { c.Sole = true })
+	if _, err := b.Leases.kv.Create(t.Context(), "lyon.a", []byte("dead")); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	err := b.Leases.Hold(t.Context(), "lyon.a", "alive", func(context.Context) error { return ErrConflict })
+	if !errors.Is(err, ErrConflict) || time.Since(began) > leaseTTL/2 {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	b := Backoff{Min: 100 * time.Millisecond, Max: time.Second}
 	for i, want := range []time.Duration{100, 200, 400, 800, 1000, 1000} {

@@ -31,6 +31,8 @@ type Committer struct {
 	bus    *Bus
 	stream string
 	queue  chan *commit
+	// timeout of one commit.
+	timeout time.Duration
 }
 
 type commit struct {
@@ -41,7 +43,7 @@ type commit struct {
 
 // NewCommitter makes the committer of a stream. Run must run while it is used.
 func (b *Bus) NewCommitter(stream string) *Committer {
-	return &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages)}
+	return &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages), timeout: commitTimeout}
 }
 
 // ErrRefused marks a message that the stream will never take: a foreign
@@ -167,8 +169,8 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 		case ctx.Err() != nil:
 			answer(batch, ctx.Err())
 			return
-		case errors.Is(err, errDuplicateInBatch), errors.Is(err, ErrRefused) && len(msgs) > 1:
-			c.oneByOne(ctx, batch)
+		case len(msgs) > 1 && mayFitApart(err):
+			c.apart(ctx, batch)
 			return
 		case errors.Is(err, ErrRefused):
 			answer(batch, err)
@@ -186,20 +188,31 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 	}
 }
 
-// oneByOne publishes singly what no batch takes: the stream has some of it
-// already, or refuses some of it.
-func (c *Committer) oneByOne(ctx context.Context, batch []*commit) {
-	for _, one := range batch {
-		var first error
-		for _, msg := range one.msgs {
-			single := &commit{msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
-			c.commit(ctx, []*commit{single})
-			if err := <-single.done; err != nil && first == nil {
-				first = err
-			}
+// mayFitApart tells errors of a batch that its messages need not share: the
+// stream has some of them already, or refuses some of them, or the line is too
+// slow for so many.
+func mayFitApart(err error) bool {
+	return errors.Is(err, errDuplicateInBatch) || errors.Is(err, ErrRefused) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// apart publishes what no batch takes: each request by itself, so that its
+// messages stay together, and one that is by itself message by message.
+func (c *Committer) apart(ctx context.Context, batch []*commit) {
+	if len(batch) > 1 {
+		for _, one := range batch {
+			c.commit(ctx, []*commit{one})
 		}
-		one.done <- first
+		return
 	}
+	var first error
+	for _, msg := range batch[0].msgs {
+		single := &commit{msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
+		c.commit(ctx, []*commit{single})
+		if err := <-single.done; err != nil && first == nil {
+			first = err
+		}
+	}
+	batch[0].done <- first
 }
 
 func answer(batch []*commit, err error) {
@@ -250,7 +263,7 @@ func batchID() string {
 func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
 	ctx, disconnect := c.bus.whileConnected(ctx)
 	defer disconnect()
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	last := msgs[len(msgs)-1]
 	if len(msgs) > 1 {

@@ -199,41 +199,48 @@ func (a *Attempts) Done(ctx context.Context, key string) error {
 type Leases struct {
 	kv  jetstream.KeyValue
 	log *slog.Logger
+	// sole says that whoever held a lease before is dead.
+	sole bool
+	ttl  time.Duration
 }
 
-const (
-	// leaseTTL is how long a lease outlives its holder; renewed at a third of it.
-	leaseTTL   = 12 * time.Second
-	leaseRenew = leaseTTL / 3
-)
+// leaseTTL is how long a lease outlives its holder; renewed at a third of it.
+const leaseTTL = 12 * time.Second
 
 // Hold waits for the lease, runs work while it is held, and gives it back. When
 // the lease is lost, work's context ends; when work has returned, Hold waits for
 // the lease again, until ctx is done. An error of work's ends Hold.
 func (l *Leases) Hold(ctx context.Context, key, owner string, work func(ctx context.Context) error) error {
+	if l.sole {
+		if err := l.kv.Delete(ctx, key); err != nil {
+			l.log.Debug("a dead owner's lease is waited for", "key", key, "error", err)
+		}
+	}
 	for ctx.Err() == nil {
+		asked := time.Now()
 		revision, err := l.kv.Create(ctx, key, []byte(owner))
 		if err != nil {
 			if !conflict(err) && ctx.Err() == nil {
 				l.log.Warn("lease", "key", key, "error", err)
 			}
-			wait(ctx, leaseRenew)
+			wait(ctx, l.ttl/3)
 			continue
 		}
-		if err := l.held(ctx, key, owner, revision, work); err != nil {
+		if err := l.held(ctx, key, owner, revision, asked, work); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Leases) held(ctx context.Context, key, owner string, revision uint64, work func(ctx context.Context) error) error {
+// held runs work under a lease that was renewed, in the server's eyes, not
+// before the given time.
+func (l *Leases) held(ctx context.Context, key, owner string, revision uint64, renewed time.Time, work func(ctx context.Context) error) error {
 	working, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- work(working) }()
 	defer stop()
-	renewed := time.Now()
-	tick := time.NewTicker(leaseRenew)
+	tick := time.NewTicker(l.ttl / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -246,16 +253,19 @@ func (l *Leases) held(ctx context.Context, key, owner string, revision uint64, w
 			}
 			return err
 		case <-tick.C:
-			renew, cancel := context.WithTimeout(working, leaseRenew)
+			// However long NATS takes to answer, the work ends before somebody else
+			// may hold the lease.
+			asked, last := time.Now(), renewed.Add(l.ttl-l.ttl/3)
+			renew, cancel := context.WithTimeout(working, min(l.ttl/3, time.Until(last)))
 			next, err := l.kv.Update(renew, key, []byte(owner), revision)
 			cancel()
 			switch {
 			case err == nil:
-				revision, renewed = next, time.Now()
+				revision, renewed = next, asked
 				continue
 			case working.Err() != nil:
 				continue
-			case !conflict(err) && time.Since(renewed) < leaseTTL-leaseRenew:
+			case !conflict(err) && time.Now().Before(last):
 				continue
 			}
 			l.log.Warn("lease lost", "key", key, "error", err)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,6 +38,9 @@ type Deps struct {
 type Service struct {
 	Deps
 	metrics *metrics
+	grace   time.Duration
+	// begun is the last message that a process which is gone may have begun.
+	begun atomic.Uint64
 
 	mu     sync.Mutex
 	links  map[string]*link
@@ -58,12 +62,14 @@ func New(d Deps) (*Service, error) {
 	if d.SetHealth == nil {
 		d.SetHealth = func(string, error) {}
 	}
-	return &Service{Deps: d, metrics: newMetrics(d.Metrics), links: make(map[string]*link), warned: make(map[string]bool)}, nil
+	return &Service{Deps: d, metrics: newMetrics(d.Metrics), grace: grace, links: make(map[string]*link), warned: make(map[string]bool)}, nil
 }
 
 const (
-	ackWait       = time.Minute
-	maxAckPending = 5000
+	ackWait = time.Minute
+	// maxAckPending also counts what waits for its link's settings. Where it is
+	// reached nobody's tickets are delivered any more, so it is large.
+	maxAckPending = 100_000
 	pullMessages  = 1000
 	pullBytes     = 4 << 20
 	pullWait      = 500 * time.Millisecond
@@ -87,7 +93,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	// What was begun is answered behind ctx's end, as far as NATS lets it.
 	answering, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.grace, cancel) })()
 	work := make(chan jetstream.Msg)
 	var workers sync.WaitGroup
 	for range inFlight {
@@ -126,6 +132,7 @@ func (s *Service) pull(ctx context.Context, work chan<- jetstream.Msg, started f
 	if err != nil {
 		return err
 	}
+	s.begun.Store(bus.Begun(consumer))
 	started()
 	for ctx.Err() == nil {
 		// A pull is never cut short: what the server has sent for it would wait
@@ -212,8 +219,19 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 		return
 	}
 	batch, attempt, err := s.read(ctx, m, headerErr, link, meta)
+	var receipt []*nats.Msg
 	if err == nil {
-		err = s.publish(ctx, m, batch, meta.Sequence.Stream)
+		receipt, err = encode(m, batch, meta.Sequence.Stream)
+	}
+	if err == nil {
+		if attempt != "" {
+			// Forgotten before it is published: to wait for room in the stream is
+			// nothing that a message can be blamed for.
+			if err := s.Bus.Attempts.Done(ctx, attempt); err != nil {
+				s.metrics.failures.Inc() // forgotten by itself after a day
+			}
+		}
+		err = s.Cdrs.Publish(ctx, receipt...)
 	}
 	if err != nil {
 		// Not answered: it comes again after AckWait.
@@ -223,11 +241,6 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	}
 	if err := msg.Ack(); err != nil {
 		s.metrics.failures.Inc() // comes again, gives the same receipt
-	}
-	if attempt != "" {
-		if err := s.Bus.Attempts.Done(ctx, attempt); err != nil {
-			s.metrics.failures.Inc() // forgotten by itself after a day
-		}
 	}
 	s.count(m, batch)
 	s.metrics.seconds.Observe(time.Since(began).Seconds())
@@ -246,7 +259,7 @@ func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr erro
 		}
 		return Bury(m, ReasonHeaders, headerErr.Error(), time.Now()), "", nil
 	}
-	if meta.NumDelivered > 1 {
+	if meta.NumDelivered > 1 || meta.Sequence.Stream <= s.begun.Load() {
 		attempt = wire.StreamTickets + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
 		n, err := s.Bus.Attempts.Begin(ctx, attempt)
 		if err != nil {
@@ -283,11 +296,12 @@ func (s *Service) wait(msg jetstream.Msg, m *bus.TicketMessage, l *link, deliver
 	}
 }
 
-func (s *Service) publish(ctx context.Context, m *bus.TicketMessage, batch *trunklinev1.CdrBatch, sequence uint64) error {
+// encode makes the messages of a receipt.
+func encode(m *bus.TicketMessage, batch *trunklinev1.CdrBatch, sequence uint64) ([]*nats.Msg, error) {
 	batch.StreamSequence = sequence
 	parts, err := Split(batch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	msgs := make([]*nats.Msg, len(parts))
 	for i, data := range parts {
@@ -297,7 +311,7 @@ func (s *Service) publish(ctx context.Context, m *bus.TicketMessage, batch *trun
 			Data:    data,
 		}
 	}
-	return s.Cdrs.Publish(ctx, msgs...)
+	return msgs, nil
 }
 
 func (s *Service) count(m *bus.TicketMessage, b *trunklinev1.CdrBatch) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,56 +169,92 @@ func TestSplit(t *testing.T) {
 
 type running struct {
 	*bus.Bus
-	tickets *bus.Committer
+	registry *prometheus.Registry
+	tickets  *bus.Committer
+	// stop ends the parser.
+	stop func()
 }
 
 // start runs a broker, and a parser on it, until the test ends.
 func start(t *testing.T) *running {
 	t.Helper()
 	useTold(t)
+	r := connect(t, broker(t))
+	r.parse(t)
+	return r
+}
+
+func broker(t *testing.T) *natsd.Server {
+	t.Helper()
 	srv, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Stop)
-	b, err := bus.Connect(bus.Config{
+	return srv
+}
+
+// connect is a client of the broker, as of a process of its own.
+func connect(t *testing.T, srv *natsd.Server, change ...func(*bus.Config)) *running {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	cfg := bus.Config{
 		URL: "nats://embedded", Name: "test", Options: []nats.Option{srv.Option()},
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-	})
+		Log: slog.New(slog.DiscardHandler), Metrics: registry,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	b, err := bus.Connect(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
+	r := &running{Bus: b, registry: registry, tickets: b.NewCommitter(wire.StreamTickets)}
 	background(t, b.Run)
-	tickets, cdrs := b.NewCommitter(wire.StreamTickets), b.NewCommitter(wire.StreamCdrs)
-	for _, c := range []*bus.Committer{tickets, cdrs} {
-		background(t, func(ctx context.Context, ready func()) error { ready(); return c.Run(ctx) })
-	}
-	s, err := New(Deps{Bus: b, Cdrs: cdrs, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	background(t, func(ctx context.Context, ready func()) error { ready(); return r.tickets.Run(ctx) })
+	return r
+}
+
+// parse runs a parser.
+func (r *running) parse(t *testing.T) {
+	t.Helper()
+	cdrs := r.NewCommitter(wire.StreamCdrs)
+	stopCommitter := background(t, func(ctx context.Context, ready func()) error { ready(); return cdrs.Run(ctx) })
+	s, err := New(Deps{Bus: r.Bus, Cdrs: cdrs, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	background(t, s.Run)
-	return &running{b, tickets}
+	s.grace = 100 * time.Millisecond
+	stop := background(t, s.Run)
+	r.stop = func() { stop(); stopCommitter() }
 }
 
-func background(t *testing.T, run func(context.Context, func()) error) {
+// background runs a part until the test ends, or it is stopped.
+func background(t *testing.T, run func(context.Context, func()) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("it does not end")
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-ready:
 	case err := <-done:
 		done <- err
 		t.Fatal("ended before it was ready:", err)
 	}
+	return stop
 }
 
 // receipts reads so many messages of the stream CDRS.

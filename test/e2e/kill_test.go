@@ -19,7 +19,7 @@ func TestKill(t *testing.T) {
 	now := time.Now()
 	pbxs := five(t, "killed", pbxsim.Options{
 		Seed: 77, Burst: true, Count: 1 << 20, From: now.Add(-20 * 24 * time.Hour), To: now.Add(-24 * time.Hour),
-		Faults: pbxsim.Faults{PauseEvery: 20, Pause: 15 * time.Millisecond},
+		Faults: pbxsim.Faults{PauseEvery: 10, Pause: 20 * time.Millisecond},
 	})
 	sims := make([]pbxsim.Simulator, len(pbxs))
 	links := make([]string, len(pbxs))

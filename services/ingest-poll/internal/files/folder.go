@@ -187,6 +187,14 @@ func never(name string) bool {
 	return slices.Contains(neverEndings, ending)
 }
 
+// packedEndings are of logs that were packed when they were turned over: what is
+// in them was read before.
+var packedEndings = []string{".gz", ".bz2", ".xz", ".zst", ".zip", ".z"}
+
+func packed(name string) bool {
+	return slices.Contains(packedEndings, strings.ToLower(path.Ext(name)))
+}
+
 // list finds the regular files that are to be collected, the oldest first. A
 // link, a pipe or a device is never opened: reading it could hang the folder, or
 // collect a file twice under two names.
@@ -198,7 +206,7 @@ func (f *Folder) list() ([]candidate, error) {
 	found := make([]candidate, 0, len(entries))
 	for _, e := range entries {
 		name := e.Name()
-		if ok, _ := path.Match(f.set.Pattern, name); !ok || never(name) || e.IsDir() {
+		if ok, _ := path.Match(f.set.Pattern, name); !ok || never(name) || f.set.Grows && packed(name) || e.IsDir() {
 			continue
 		}
 		if !e.Type().IsRegular() {

@@ -1,0 +1,94 @@
+// Package deploy_test holds the deployment files against the programs: what they
+// say must be what the binaries, the configuration and the NATS server take. No
+// image can be pulled where tests run, so it goes no further.
+package deploy_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	root    = "../.."
+	version = "v9.8.7-test"
+)
+
+// programs has the flags of each program by its name; `simulate` is the command
+// of trunkline.
+var programs = map[string]map[string]bool{}
+
+// toldVersion is what `trunkline version` prints.
+var toldVersion string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "deploy-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build builds the programs as the Dockerfile says, and asks them for their
+// flags.
+func build(dir string) error {
+	text, err := os.ReadFile(filepath.Join(root, "deploy", "Dockerfile"))
+	if err != nil {
+		return err
+	}
+	file := parseDockerfile(string(text))
+	ldflags := strings.ReplaceAll(file.ldflags(), "$VERSION", version)
+	for _, name := range []string{"ingest-tcp", "ingest-poll", "parser", "sink", "trunkline"} {
+		stage := "build-service"
+		if name == "trunkline" {
+			stage = "build-trunkline"
+		}
+		pkg := strings.ReplaceAll(file.goPackage(stage), "$SERVICE", name)
+		binary := filepath.Join(dir, name)
+		cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", binary, pkg)
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("stage %s: go build %s: %w\n%s", stage, pkg, err, out)
+		}
+		if programs[name], err = flags(binary); err != nil {
+			return err
+		}
+	}
+	binary := filepath.Join(dir, "trunkline")
+	if programs["simulate"], err = flags(binary, "simulate"); err != nil {
+		return err
+	}
+	out, err := exec.Command(binary, "version").Output()
+	toldVersion = string(out)
+	return err
+}
+
+var flagLine = regexp.MustCompile(`(?m)^\s+(-[\w-]+)(?:, (--[\w-]+))?`)
+
+// flags are those that the program's help names.
+func flags(binary string, args ...string) (map[string]bool, error) {
+	out, err := exec.Command(binary, append(args, "-h")...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s -h: %w\n%s", filepath.Base(binary), err, out)
+	}
+	found := map[string]bool{}
+	for _, m := range flagLine.FindAllStringSubmatch(string(out), -1) {
+		found[m[1]] = true
+		if m[2] != "" {
+			found[m[2]] = true
+		}
+	}
+	return found, nil
+}

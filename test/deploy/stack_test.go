@@ -1,0 +1,228 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"trunkline.internal/platform/config"
+)
+
+// stack is the compose files of a folder as Compose understands them, with the
+// configuration that each of our containers sees.
+type stack struct {
+	*types.Project
+	docker  dockerfile
+	configs map[string]*config.Config // by service
+}
+
+var (
+	realFiles = []string{"compose.yaml"}
+	demoFiles = []string{"compose.yaml", "demo.yaml"}
+)
+
+// copyDeploy copies the deployment files into a folder of the test, changed, and
+// makes the secrets there.
+func copyDeploy(t *testing.T, change func(file, text string) string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "deploy"))); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(dir, "compose")
+	if err := os.RemoveAll(filepath.Join(dir, "secrets")); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"compose.yaml", "demo.yaml", "trunkline.yaml", "nats.conf", "secrets.sh", "sites.d/lyon.yaml", "demo/lyon.yaml"} {
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(change(file, string(text))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeSecrets(t, dir)
+	return dir
+}
+
+func makeSecrets(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.Command("sh", filepath.Join(dir, "secrets.sh")).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("secrets.sh: %v %s", err, out)
+	}
+}
+
+func unchanged(_, text string) string { return text }
+
+// project loads compose files, all profiles; name is the project's where the
+// files' own name is overridden.
+func project(dir, name string, files []string) (*types.Project, error) {
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, filepath.Join(dir, f))
+	}
+	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(dir), cli.WithProfiles([]string{"*"}), cli.WithDefaultConfigPath}
+	if name != "" {
+		options = append(options, cli.WithName(name))
+	}
+	o, err := cli.NewProjectOptions(paths, options...)
+	if err != nil {
+		return nil, err
+	}
+	return o.LoadProject(context.Background())
+}
+
+// load reads a stack; what cannot be read at all is the error.
+func load(t *testing.T, dir string, files []string) (*stack, error) {
+	t.Helper()
+	p, err := project(dir, "", files)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "../Dockerfile"))
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{p, parseDockerfile(string(text)), map[string]*config.Config{}}
+	for name, c := range p.Services {
+		if s.program(c) == "" || s.program(c) == "nats" {
+			continue
+		}
+		if s.configs[name], err = seen(t.TempDir(), c); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// seen loads the configuration as a container finds it: the folder is made of
+// what is mounted there.
+func seen(dir string, c types.ServiceConfig) (*config.Config, error) {
+	const etc = "/etc/trunkline"
+	for _, v := range c.Volumes {
+		below, ok := strings.CutPrefix(v.Target, etc)
+		if !ok {
+			continue
+		}
+		if v.Type != types.VolumeTypeBind || !v.ReadOnly || v.Bind == nil || bool(v.Bind.CreateHostPath) {
+			return nil, fmt.Errorf("%s: mount what exists, read-only", v.Target)
+		}
+		if err := copyPath(filepath.Join(dir, below), v.Source); err != nil {
+			return nil, err
+		}
+	}
+	return config.Load(filepath.Join(dir, "trunkline.yaml"))
+}
+
+func copyPath(to, from string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
+
+// program that a container runs: a service's name, `simulate`, `nats`, or empty
+// for an image that is not ours.
+func (s *stack) program(c types.ServiceConfig) string {
+	if c.Build == nil {
+		return ""
+	}
+	switch c.Build.Target {
+	case "service":
+		if name := c.Build.Args["SERVICE"]; name != nil {
+			return *name
+		}
+	case "trunkline":
+		if len(c.Command) > 0 {
+			return c.Command[0]
+		}
+		return "run"
+	}
+	return c.Build.Target
+}
+
+// args are the values of a command's flags.
+func args(command []string) map[string]string {
+	out := map[string]string{}
+	for i, a := range command {
+		if !strings.HasPrefix(a, "-") {
+			continue
+		}
+		out[a] = ""
+		if i+1 < len(command) && !strings.HasPrefix(command[i+1], "-") {
+			out[a] = command[i+1]
+		}
+	}
+	return out
+}
+
+// meet tells whether two containers share a network.
+func meet(a, b types.ServiceConfig) bool {
+	for name := range a.Networks {
+		if _, ok := b.Networks[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// reads is what a program uses of its configuration: its links, and the secrets
+// of these and its own.
+func (s *stack) reads(c types.ServiceConfig) (links []config.LinkOf, secrets []config.Secret) {
+	cfg, program := s.configs[c.Name], s.program(c)
+	flags := args(c.Command)
+	for _, l := range cfg.Links() {
+		switch {
+		case program == "ingest-tcp" && l.TCP == nil, program == "ingest-poll" && l.TCP != nil, program == "parser", program == "sink":
+			continue
+		case program == "simulate" && (l.Site.ID != flags["--site"] || l.ID != flags["--link"]):
+			continue
+		}
+		links = append(links, l)
+		switch {
+		case l.TCP != nil:
+			secrets = append(secrets, l.TCP.Secret)
+		case l.MySQL != nil:
+			secrets = append(secrets, l.MySQL.Secret)
+		}
+	}
+	if program == "sink" {
+		secrets = append(secrets, cfg.ClickHouse.Secret)
+	}
+	return links, secrets
+}
+
+// secretFiles is where a container finds its secrets.
+func secretFiles(c types.ServiceConfig) []string {
+	var out []string
+	for _, s := range c.Secrets {
+		target := s.Target
+		if target == "" {
+			target = s.Source
+		}
+		if !filepath.IsAbs(target) {
+			target = "/run/secrets/" + target
+		}
+		out = append(out, target)
+	}
+	slices.Sort(out)
+	return out
+}
