@@ -96,6 +96,8 @@ func TestComposeBroken(t *testing.T) {
 		{"nats.conf", "sync_interval: always", "sync_interval: 1m", "an acknowledgement does not mean disk"},
 		{"nats.conf", "store_dir: /data", "store_dir: /tmp", "nats: no volume at /tmp"},
 		{"nats.conf", "jetstream {", "jetstream [", "nats:"},
+		{"compose.yaml", "healthcheck:\n", "healthcheck:\n      disable: true\n", "nats: its health check is disabled: true"},
+		{"demo.yaml", "healthcheck: {disable: true}", "x-healthcheck: {}", "demo-plant: its health check is disabled: false"},
 		{"demo.yaml", "mariadb:10.11", "mariadb", "asterisk-db: image mariadb names no version"},
 		{"demo.yaml", `user: "999:999"`, `user: "0"`, "asterisk-db: runs as root"},
 		{"demo.yaml", "secrets: [asterisk]\n\n  clickhouse", "\n  clickhouse", "ingest-poll: is not given /run/secrets/asterisk"},

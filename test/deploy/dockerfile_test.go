@@ -149,13 +149,15 @@ func examineDockerfile(text string) (problems report) {
 	if got, want := d.base("nats"), "nats:"+server.VERSION+"-alpine"; got != want {
 		problems.add("stage nats: %s, and tests run with %s", got, want)
 	}
-	health, entry := d.healthcheck("service"), d.last("service", "ENTRYPOINT")
-	if len(health) != 2 || entry != `["`+health[0]+`"]` {
-		problems.add("stage service: health check %q of %s", health, entry)
-	} else {
-		for name, flags := range programs {
-			if isService(name) && !flags[health[1]] {
-				problems.add("stage service: %s has no flag %s", name, health[1])
+	for stage, runs := range map[string][]string{"service": {"ingest-tcp", "ingest-poll", "parser", "sink"}, "trunkline": {"trunkline"}} {
+		health, entry := d.healthcheck(stage), d.last(stage, "ENTRYPOINT")
+		if len(health) != 2 || entry != `["`+health[0]+`"]` {
+			problems.add("stage %s: health check %q of %s", stage, health, entry)
+			continue
+		}
+		for _, name := range runs {
+			if !programs[name][health[1]] {
+				problems.add("stage %s: %s has no %s", stage, name, health[1])
 			}
 		}
 	}
@@ -174,7 +176,8 @@ func TestDockerfile(t *testing.T) {
 		{"golang:1.26-bookworm", "golang:latest", "golang:latest names no version"},
 		{"debian:12-slim", "debian", "debian names no version"},
 		{"nats:2.15.2-alpine", "nats:2.11.0-alpine", "stage nats: nats:2.11.0-alpine, and tests run with"},
-		{`"-health"]`, `"-healthy"]`, "parser has no flag -healthy"},
+		{`"-health"]`, `"-healthy"]`, "parser has no -healthy"},
+		{`"health"]`, `"healthy"]`, "trunkline has no healthy"},
 		{`CMD ["/service"`, `CMD ["/bin/service"`, "stage service: health check"},
 		{"USER 65532:65532\nEXPOSE 9090\n", "EXPOSE 9090\n", `stage service: runs as ""`},
 		{"USER 65532:65532\nEXPOSE 8123", "USER root\nEXPOSE 8123", `stage trunkline: runs as "root"`},

@@ -107,10 +107,13 @@ func (s *stack) container(c types.ServiceConfig, engine string, problems *report
 }
 
 // health: each container tells how it is, but a simulated PBX, which ends when
-// it cannot go on.
+// it cannot go on and serves nothing that could be asked.
 func (s *stack) health(c types.ServiceConfig, problems *report) {
-	if c.HealthCheck != nil && c.HealthCheck.Disable {
-		problems.add("%s: its health check is disabled", c.Name)
+	if disabled, pbx := c.HealthCheck != nil && c.HealthCheck.Disable, s.program(c) == "simulate"; disabled || pbx {
+		if disabled != pbx {
+			problems.add("%s: its health check is disabled: %t", c.Name, disabled)
+		}
+		return
 	}
 	if c.HealthCheck != nil && len(c.HealthCheck.Test) > 1 && c.HealthCheck.Test[0] == "CMD" {
 		test := c.HealthCheck.Test
@@ -119,7 +122,7 @@ func (s *stack) health(c types.ServiceConfig, problems *report) {
 		}
 		return
 	}
-	if s.program(c) != "simulate" && (c.Build == nil || s.docker.healthcheck(c.Build.Target) == nil) {
+	if c.Build == nil || s.docker.healthcheck(c.Build.Target) == nil {
 		problems.add("%s: has no health check", c.Name)
 	}
 }

@@ -18,8 +18,8 @@ const (
 	version = "v9.8.7-test"
 )
 
-// programs has the flags of each program by its name; `simulate` is the command
-// of trunkline.
+// programs has the flags and commands of each program by its name; `simulate`
+// is the command of trunkline.
 var programs = map[string]map[string]bool{}
 
 // toldVersion is what `trunkline version` prints.
@@ -75,9 +75,9 @@ func build(dir string) error {
 	return err
 }
 
-var flagLine = regexp.MustCompile(`(?m)^\s+(-[\w-]+)(?:, (--[\w-]+))?`)
+var flagLine = regexp.MustCompile(`(?m)^\s+(-{0,2}[a-z][\w-]*)(?:, (--[\w-]+))?`)
 
-// flags are those that the program's help names.
+// flags are those that the program's help names, and commands.
 func flags(binary string, args ...string) (map[string]bool, error) {
 	out, err := exec.Command(binary, append(args, "-h")...).CombinedOutput()
 	if err != nil {

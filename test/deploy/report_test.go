@@ -43,10 +43,6 @@ func replaced(t *testing.T, text, old, new string) string {
 	return strings.Replace(text, old, new, 1)
 }
 
-func isService(program string) bool {
-	return program != "trunkline" && program != "simulate" && programs[program] != nil
-}
-
 var versionTag = regexp.MustCompile(`:[\w.-]*\d[\w.-]*$`)
 
 // pinned tells whether an image is named with a version.
