@@ -22,7 +22,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("printed %q", out)
 	}
 	tel.Health.Set("nats", errors.New("not connected"))
-	wantError(t, "", []string{"health", "-c", file}, "not ready", "503")
+	wantError(t, "", []string{"health", "-c", file}, "not ready", "not connected")
 	t.Setenv("TRUNKLINE_CONFIG", file)
 	wantError(t, "", []string{"health"}, "not ready")
 	tel.Health.Set("nats", nil)

@@ -3,12 +3,14 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -129,13 +131,16 @@ func Probe(ctx context.Context, listen string) error {
 	if listen == "off" {
 		return errors.New("metrics.listen is off: there is nothing to ask")
 	}
-	_, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("metrics.listen: %w", err)
 	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -145,7 +150,11 @@ func Probe(ctx context.Context, listen string) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", res.Status)
+		parts, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("not ready: %s", bytes.TrimSpace(parts))
 	}
 	return nil
 }

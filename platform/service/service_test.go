@@ -26,7 +26,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("a service that is ready: %v", err)
 	}
 	tel.Health.Set("nats", io.ErrClosedPipe)
-	if err := Probe(t.Context(), tel.Addr()); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := Probe(t.Context(), tel.Addr()); err == nil || !strings.Contains(err.Error(), "nats") {
 		t.Errorf("a service that is not ready: %v", err)
 	}
 	cancel()
