@@ -216,16 +216,18 @@ func (l *Leases) Hold(ctx context.Context, key, owner string, work func(ctx cont
 			l.log.Debug("a dead owner's lease is waited for", "key", key, "error", err)
 		}
 	}
-	for ctx.Err() == nil {
+	for told := false; ctx.Err() == nil; {
 		asked := time.Now()
 		revision, err := l.kv.Create(ctx, key, []byte(owner))
 		if err != nil {
-			if !conflict(err) && ctx.Err() == nil {
-				l.log.Warn("lease", "key", key, "error", err)
+			if !conflict(err) && ctx.Err() == nil && !told {
+				told = true
+				l.log.Warn("a link waits for its lease", "key", key, "error", err)
 			}
 			wait(ctx, l.ttl/3)
 			continue
 		}
+		told = false
 		if err := l.held(ctx, key, owner, revision, asked, work); err != nil {
 			return err
 		}
