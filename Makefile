@@ -35,8 +35,8 @@ race: engine mariadb ## run every test under the race detector
 bench: engine ## run the benchmarks
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -run '^$$' -bench . -benchmem $(MODULES:%=./%/...)
 
-fuzz: ## run each fuzz target for FUZZTIME
-	@sh tools/fuzz.sh $(FUZZTIME) $(MODULES)
+fuzz: engine ## run each fuzz target for FUZZTIME
+	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)
 
 lint: tools ## check format, vet, staticcheck and the proto files
 	@out=$$($(TOOLS)/gofumpt -l $(MODULES)); test -z "$$out" || { echo "not gofumpt-formatted:"; echo "$$out"; exit 1; }
