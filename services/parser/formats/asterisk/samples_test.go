@@ -50,10 +50,7 @@ func compare(t *testing.T, tickets [][]byte, want []wanted) {
 
 func sample(t *testing.T, name string) string {
 	t.Helper()
-	dir, ok := formatstest.Samples("asterisk")
-	if !ok {
-		t.Skip("TRUNKLINE_SAMPLES does not name the samples")
-	}
+	dir := formatstest.Samples(t, "asterisk")
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)

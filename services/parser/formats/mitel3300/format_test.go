@@ -177,10 +177,7 @@ func TestErrorsMask(t *testing.T) {
 
 // The sample records, where their folder is given.
 func TestSamples(t *testing.T) {
-	dir, ok := formatstest.Samples(model)
-	if !ok {
-		return
-	}
+	dir := formatstest.Samples(t, model)
 	for _, tc := range []struct {
 		file string
 		want []string
