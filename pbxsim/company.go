@@ -32,15 +32,6 @@ var staff = []string{
 
 func extension(i int) Party { return Party{fmt.Sprintf("20%02d", i+1), staff[i]} }
 
-// Staff lists the extensions of the invented office.
-func Staff() []Party {
-	out := make([]Party, len(staff))
-	for i := range staff {
-		out[i] = extension(i)
-	}
-	return out
-}
-
 func did(p Party) string { return "019900" + p.Number }
 
 // names of those who call often.

@@ -15,7 +15,7 @@ func terminator(b byte) bool { return b == '\n' || b == '\r' || b == 0 || b == '
 // Lines cuts at line ends: LF, CR, CR LF, form feed, NUL, and any run of them.
 // A ticket is what stands between; empty ones do not exist. At the end of the
 // data an unterminated rest is a ticket: whoever cuts a stream that broke off
-// asks Terminated first.
+// cuts without the end, and keeps the rest as incomplete.
 func Lines(data []byte, atEOF bool) (advance int, ticket []byte, err error) {
 	start := 0
 	for start < len(data) && terminator(data[start]) {
@@ -35,9 +35,6 @@ func Lines(data []byte, atEOF bool) (advance int, ticket []byte, err error) {
 	}
 	return start, nil, nil
 }
-
-// Terminated tells whether b ends behind a whole line ticket.
-func Terminated(b []byte) bool { return len(b) == 0 || terminator(b[len(b)-1]) }
 
 // Each calls yield with each ticket of a message's payload and with the offset
 // of its first byte in the payload. It stops early when yield returns false.

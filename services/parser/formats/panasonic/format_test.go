@@ -295,3 +295,18 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// Digits hidden before the mark of a transfer are hidden digits, and no name.
+func TestMaskedAndTransferred(t *testing.T) {
+	for dial, tail := range map[string]string{"019900XXXX- ": "-", "019900XXXX-2010 ": "-2010"} {
+		width := strings.Repeat(" ", len(tail))
+		line := strings.Replace(maskedOut, "019900XXXX"+width+" ", dial, 1)
+		if len(line) != len(maskedOut) {
+			t.Fatalf("%q moves the columns", line)
+		}
+		c, _ := parse(t, newParser(t, dmy), line, formatstest.Near)
+		if !c.Masked || c.ExternalNumber != "019900????" || c.CalledName != "" {
+			t.Errorf("%q: masked %v, external %q, name %q", line, c.Masked, c.ExternalNumber, c.CalledName)
+		}
+	}
+}
