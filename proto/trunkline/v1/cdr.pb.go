@@ -369,6 +369,9 @@ const (
 	// A field that should hold a number or a code holds something else; it is
 	// kept in attributes.
 	Warning_WARNING_ODD_VALUE Warning = 14
+	// The ticket has no line end, where its PBX prints one: its end may be
+	// missing.
+	Warning_WARNING_UNTERMINATED Warning = 15
 )
 
 // Enum value maps for Warning.
@@ -389,6 +392,7 @@ var (
 		12: "WARNING_SHORT_TICKET",
 		13: "WARNING_CHARSET",
 		14: "WARNING_ODD_VALUE",
+		15: "WARNING_UNTERMINATED",
 	}
 	Warning_value = map[string]int32{
 		"WARNING_UNSPECIFIED":         0,
@@ -406,6 +410,7 @@ var (
 		"WARNING_SHORT_TICKET":        12,
 		"WARNING_CHARSET":             13,
 		"WARNING_ODD_VALUE":           14,
+		"WARNING_UNTERMINATED":        15,
 	}
 )
 
@@ -1112,7 +1117,7 @@ const file_trunkline_v1_cdr_proto_rawDesc = "" +
 	"\x15CHARGE_CLASS_BUSINESS\x10\x01\x12\x18\n" +
 	"\x14CHARGE_CLASS_PRIVATE\x10\x02\x12\x16\n" +
 	"\x12CHARGE_CLASS_GUEST\x10\x03\x12\x16\n" +
-	"\x12CHARGE_CLASS_BOOTH\x10\x04*\x87\x03\n" +
+	"\x12CHARGE_CLASS_BOOTH\x10\x04*\xa1\x03\n" +
 	"\aWarning\x12\x17\n" +
 	"\x13WARNING_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15WARNING_YEAR_INFERRED\x10\x01\x12\x1a\n" +
@@ -1129,7 +1134,8 @@ const file_trunkline_v1_cdr_proto_rawDesc = "" +
 	"\x14WARNING_FUTURE_START\x10\v\x12\x18\n" +
 	"\x14WARNING_SHORT_TICKET\x10\f\x12\x13\n" +
 	"\x0fWARNING_CHARSET\x10\r\x12\x15\n" +
-	"\x11WARNING_ODD_VALUE\x10\x0eB=Z1trunkline.internal/proto/trunkline/v1;trunklinev1\x92\x03\a\xd2>\x02\x10\x01\b\x02b\beditionsp\xe8\a"
+	"\x11WARNING_ODD_VALUE\x10\x0e\x12\x18\n" +
+	"\x14WARNING_UNTERMINATED\x10\x0fB=Z1trunkline.internal/proto/trunkline/v1;trunklinev1\x92\x03\a\xd2>\x02\x10\x01\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_trunkline_v1_cdr_proto_rawDescOnce sync.Once
