@@ -11,12 +11,12 @@ TOOLS := bin/tools
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine mariadb tools
+.PHONY: help run build test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build engine mariadb ## build, and run everything in one process with simulated PBXs
+run: build engine servers ## build, and run everything in one process with simulated PBXs
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" bin/trunkline run --demo
 
 build: ## build the binaries into bin/
@@ -24,16 +24,19 @@ build: ## build the binaries into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/trunkline ./cmd/trunkline
 	@for s in $(SERVICES); do echo "go build $$s"; go build -ldflags '$(LDFLAGS)' -o bin/$$s ./services/$$s/cmd/$$s || exit 1; done
 
-test: engine mariadb ## run every test on real parts, which it installs
+test: engine servers ## run every test on real parts, which it installs
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(UNITS:%=./%/...)
 	@# One at a time: these measure what is lost in the last tenth of a second.
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m -p 1 ./test/...
 
-race: engine mariadb ## run every test under the race detector
+race: engine servers ## run every test under the race detector
 	CGO_ENABLED=1 TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -race -timeout 20m $(MODULES:%=./%/...)
 
 bench: engine ## run the benchmarks
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -run '^$$' -bench . -benchmem $(MODULES:%=./%/...)
+
+bench-formats: ## measure every ticket format on one core
+	go test -run '^$$' -bench Formats -benchtime 0.3s -cpu 1 ./services/parser
 
 fuzz: engine ## run each fuzz target for FUZZTIME
 	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)
@@ -66,8 +69,8 @@ standalone: ## build every module without the workspace, as an image does
 engine: ## fetch the ClickHouse engine into the cache, once
 	@sh engine/fetch.sh >/dev/null
 
-mariadb: ## install MariaDB for tests and demo, if it is missing
-	@sh tools/mariadb.sh
+servers: ## install the real servers of tests and demo, where they are missing
+	@sh tools/servers.sh
 
 tools: $(TOOLS)/.built
 $(TOOLS)/.built: tools/go.mod tools/go.sum

@@ -5,8 +5,9 @@ package pbx
 import (
 	"bufio"
 	"slices"
-	"strings"
 	"time"
+
+	"trunkline.internal/pbx/nearest"
 )
 
 // Confidence tells how sure we are of a ticket variant or a wire.
@@ -80,6 +81,8 @@ type Variant struct {
 type FileSet struct {
 	// Pattern of base names, as of path.Match.
 	Pattern string
+	// Dir is the usual folder on the PBX's own server.
+	Dir string
 	// Grows tells a log that tickets are appended to from a file that is
 	// complete when it appears.
 	Grows bool
@@ -92,6 +95,19 @@ type FileSet struct {
 type Table struct {
 	// Name and Cursor are the usual table and its ever-growing column.
 	Name, Cursor string
+	// Joins are tables beside it that say more of each row. They are joined where
+	// the database has them, and a row without a partner stays.
+	Joins []Join
+	// Query is a SELECT in place of the table's rows, where a call is more than
+	// one row. It names the last row's key `:last_id` and orders by the cursor.
+	Query string
+}
+
+// Join is a table that is joined by a column of one name in both.
+type Join struct {
+	Table, Key string
+	// Columns to select, `name` or `name AS other`.
+	Columns []string
 }
 
 // Step of a log-in dialogue: wait for text, then send a line.
@@ -113,8 +129,14 @@ type Model struct {
 
 	// Parses tells whether this version understands the model's tickets.
 	Parses bool
+	// ByLayout tells that nobody has published the model's tickets: they are
+	// read through the link's layout, and are dead without one.
+	ByLayout bool
 	// Split cuts the model's bytes into tickets.
 	Split bufio.SplitFunc
+	// Unterminated tells that a whole ticket may stand without a line end: at
+	// the end of the model's files, or because its tickets are no lines.
+	Unterminated bool
 	// Offers are the wires, the usual one first.
 	Offers   []Offer
 	Variants []Variant
@@ -180,49 +202,11 @@ func Nearest(id string) string {
 	for i, m := range catalogue {
 		ids[i] = m.ID
 	}
-	return NearestOf(id, ids)
+	return nearest.Of(id, ids)
 }
 
-// NearestOf is the candidate that is most like the text: one that holds it or is
-// held by it, else the one with the fewest edits, if those are few.
-func NearestOf(text string, candidates []string) string {
-	text = strings.ToLower(text)
-	best, fewest := "", max(2, len(text)/3)+1
-	for _, c := range candidates {
-		if d := distance(text, c); d < fewest {
-			best, fewest = c, d
-		}
-	}
-	if best == "" && len(text) >= 3 {
-		for _, c := range candidates {
-			if strings.Contains(c, text) || strings.Contains(text, c) {
-				return c
-			}
-		}
-	}
-	return best
-}
-
-// distance counts the edits (Levenshtein) between two short texts.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
-}
+// NearestOf is the candidate that is most like the text: see nearest.Of.
+func NearestOf(text string, candidates []string) string { return nearest.Of(text, candidates) }
 
 // ValidID tells whether s can name a site or a link: [a-z0-9][a-z0-9-]{0,62}.
 func ValidID(s string) bool {

@@ -1,5 +1,12 @@
 package pbx
 
+import (
+	"bufio"
+	"fmt"
+
+	"trunkline.internal/pbx/layout"
+)
+
 // Settings is what the parser needs to know of a link. Ingest publishes it from
 // the configuration of its own place, the parser reads it from the key-value
 // bucket.
@@ -15,6 +22,8 @@ type Settings struct {
 	OutsidePrefix string            `json:"outside_prefix,omitempty"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Parse         Parse             `json:"parse,omitzero"`
+	// Layout is the text of the file that Parse.Layout names.
+	Layout string `json:"layout,omitempty"`
 }
 
 // Parse is the part of a link's configuration that says how to read its tickets.
@@ -68,4 +77,36 @@ type Trunks struct {
 	Contexts []string `yaml:"contexts" json:"contexts,omitempty"`
 	// Devices whose names begin so.
 	Devices []string `yaml:"devices" json:"devices,omitempty"`
+}
+
+// Custom is the model whose tickets the link's layout describes.
+const Custom = "custom"
+
+// MaxLayout bounds a layout's text in bytes.
+const MaxLayout = 64 << 10
+
+// Cutting says how bytes are cut into tickets.
+type Cutting struct {
+	Split bufio.SplitFunc
+	// Head tells the lines at the start of a file that describe it; nil: none.
+	Head func(line []byte) bool
+	// Unterminated tells that a whole ticket may stand without a line end.
+	Unterminated bool
+}
+
+// Cutting is how the link's tickets are cut: as its layout says, else as its
+// model does. The error is the layout's.
+func (s Settings) Cutting() (Cutting, error) {
+	m, ok := Lookup(s.Model)
+	if !ok {
+		return Cutting{}, fmt.Errorf("no model %q", s.Model)
+	}
+	if s.Layout == "" {
+		return Cutting{Split: m.Split, Head: m.Files.Head, Unterminated: m.Unterminated}, nil
+	}
+	l, err := layout.Parse(s.Parse.Layout, []byte(s.Layout))
+	if err != nil {
+		return Cutting{}, err
+	}
+	return Cutting{Split: l.Split(), Head: l.Head(), Unterminated: !l.Lines()}, nil
 }

@@ -9,9 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,8 +69,8 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 		set = append(set, "date_order="+f.dateOrder)
 	}
 	for _, s := range set {
-		if err := applySetting(&f.settings, s); err != nil {
-			return err
+		if err := f.settings.Set(s); err != nil {
+			return fmt.Errorf("--set %w", err)
 		}
 	}
 	reader, err := parser.NewReader(f.settings)
@@ -87,7 +84,11 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 		}
 	}
 	w := bufio.NewWriter(out)
-	p := printer{reader: reader, model: model, settings: f.settings, out: w}
+	cutting, err := f.settings.Cutting()
+	if err != nil {
+		return err
+	}
+	p := printer{reader: reader, model: model, cutting: cutting, settings: f.settings, out: w}
 	if len(files) == 0 {
 		if at.IsZero() {
 			at = time.Now()
@@ -108,99 +109,11 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 	return nil
 }
 
-// applySetting takes key=value as a link's configuration would. A list is
-// separated by commas; one that is given again grows.
-func applySetting(s *pbx.Settings, text string) error {
-	key, value, ok := strings.Cut(text, "=")
-	if !ok || value == "" {
-		return fmt.Errorf("--set %q: give key=value", text)
-	}
-	list := strings.Split(value, ",")
-	for i := range list {
-		list[i] = strings.TrimSpace(list[i])
-	}
-	in, trunks := &s.Parse.Inside, &s.Parse.Trunks
-	switch key {
-	case "country":
-		s.Country = value
-	case "outside_prefix":
-		s.OutsidePrefix = value
-	case "time_is":
-		s.Parse.TimeIs = value
-		return oneOf(text, value, "start", "end")
-	case "date_order":
-		s.Parse.DateOrder = value
-		return oneOf(text, value, dateOrders...)
-	case "clock":
-		s.Parse.Clock, _ = strconv.Atoi(value)
-		return oneOf(text, value, "12", "24")
-	case "charset":
-		s.Parse.Charset = value
-	case "currency":
-		s.Parse.Currency = value
-	case "fields":
-		s.Parse.Fields = append(s.Parse.Fields, list...)
-	case "amaflags":
-		return applyAMAFlags(&s.Parse, text, list)
-	case "inside.lengths":
-		for _, v := range list {
-			n, err := strconv.Atoi(v)
-			if err != nil {
-				return fmt.Errorf("--set %s: %q is no number", text, v)
-			}
-			in.Lengths = append(in.Lengths, n)
-		}
-	case "inside.numbers":
-		in.Numbers = append(in.Numbers, list...)
-	case "inside.contexts":
-		in.Contexts = append(in.Contexts, list...)
-	case "inside.devices":
-		in.Devices = append(in.Devices, list...)
-	case "trunks.names":
-		trunks.Names = append(trunks.Names, list...)
-	case "trunks.contexts":
-		trunks.Contexts = append(trunks.Contexts, list...)
-	case "trunks.devices":
-		trunks.Devices = append(trunks.Devices, list...)
-	default:
-		return fmt.Errorf("--set %s: no setting %q: there are country, outside_prefix, time_is, date_order, clock, charset, currency, fields, amaflags, "+
-			"inside.{lengths,numbers,contexts,devices} and trunks.{names,contexts,devices}", text, key)
-	}
-	return nil
-}
-
-var dateOrders = []string{"dmy", "mdy", "ymd", "ydm"}
-
-func oneOf(text, value string, allowed ...string) error {
-	if !slices.Contains(allowed, value) {
-		return fmt.Errorf("--set %s: give %s", text, strings.Join(allowed, ", "))
-	}
-	return nil
-}
-
-// applyAMAFlags takes `2:outbound,3:inbound`.
-func applyAMAFlags(p *pbx.Parse, text string, list []string) error {
-	for _, v := range list {
-		flag, direction, _ := strings.Cut(v, ":")
-		n, err := strconv.Atoi(flag)
-		if err != nil {
-			return fmt.Errorf("--set %s: give flag:direction, such as 2:outbound,3:inbound", text)
-		}
-		if err := oneOf(text, direction, "inbound", "outbound", "internal"); err != nil {
-			return err
-		}
-		if p.AMAFlags == nil {
-			p.AMAFlags = make(map[int]string)
-		}
-		p.AMAFlags[n] = direction
-	}
-	return nil
-}
-
 // printer understands tickets and prints what became of them.
 type printer struct {
 	reader        *parser.Reader
 	model         *pbx.Model
+	cutting       pbx.Cutting
 	settings      pbx.Settings
 	out           *bufio.Writer
 	tickets, dead int
@@ -235,9 +148,13 @@ func (p *printer) stream(name string, in io.Reader, at time.Time) error {
 		Origin: identity.WholeFile(filepath.Base(name), sha256.Sum256(text)), Offset: identity.Position(int64(head)),
 	}
 	var failed error
-	err = cut.Each(p.model.Split, text[head:], func(offset int, ticket []byte) bool {
+	err = cut.Each(p.cutting.Split, text[head:], func(offset int, ticket []byte) bool {
 		one := *m
-		one.Payload, one.Offset = ticket, identity.Position(int64(head+offset))
+		end := offset + len(ticket)
+		if cut.Terminated(text[head:], end) {
+			end++
+		}
+		one.Payload, one.Offset = text[head+offset:head+end], identity.Position(int64(head+offset))
 		failed = p.print(p.reader.Read(&one))
 		return failed == nil
 	})
@@ -246,7 +163,7 @@ func (p *printer) stream(name string, in io.Reader, at time.Time) error {
 
 // head is the length of the lines at the start that describe the file.
 func (p *printer) head(text []byte) int {
-	if p.model.Files.Head == nil {
+	if p.cutting.Head == nil {
 		return 0
 	}
 	at := 0
@@ -255,7 +172,7 @@ func (p *printer) head(text []byte) int {
 		if end < 0 {
 			end = len(text) - at - 1
 		}
-		if !p.model.Files.Head(bytes.TrimRight(text[at:at+end+1], "\r\n")) {
+		if !p.cutting.Head(bytes.TrimRight(text[at:at+end+1], "\r\n")) {
 			break
 		}
 		at += end + 1

@@ -36,6 +36,12 @@ func Lines(data []byte, atEOF bool) (advance int, ticket []byte, err error) {
 	return start, nil, nil
 }
 
+// Terminated tells whether a ticket that ends at the offset of the payload has
+// its line end.
+func Terminated(payload []byte, end int) bool {
+	return end < len(payload) && terminator(payload[end])
+}
+
 // Each calls yield with each ticket of a message's payload and with the offset
 // of its first byte in the payload. It stops early when yield returns false.
 func Each(split bufio.SplitFunc, payload []byte, yield func(offset int, ticket []byte) bool) error {

@@ -89,22 +89,22 @@ type Link struct {
 	ID    string    `yaml:"id"`
 	Model string    `yaml:"model"`
 	Parse pbx.Parse `yaml:"parse"`
+	// Layout is the text of the file that Parse.Layout names.
+	Layout string `yaml:"-"`
 
 	TCP   *TCP   `yaml:"tcp"`
 	Files *Files `yaml:"files"`
 	MySQL *MySQL `yaml:"mysql"`
+	FTP   *FTP   `yaml:"ftp"`
+	SFTP  *SFTP  `yaml:"sftp"`
+	HTTP  *HTTP  `yaml:"http"`
+	OXE   *OXE   `yaml:"oxe"`
+	AHL   *AHL   `yaml:"ahl"`
 
-	// Wires of the catalogue that this version does not serve: known, so that
-	// the error can say so.
-	OXE        any `yaml:"oxe"`
-	AHL        any `yaml:"ahl"`
-	FTP        any `yaml:"ftp"`
-	SFTP       any `yaml:"sftp"`
-	HTTP       any `yaml:"http"`
-	FTPServer  any `yaml:"ftp_server"`
-	SFTPServer any `yaml:"sftp_server"`
-	HTTPServer any `yaml:"http_server"`
-	TFTP       any `yaml:"tftp"`
+	FTPServer  *FTPServer  `yaml:"ftp_server"`
+	SFTPServer *SFTPServer `yaml:"sftp_server"`
+	HTTPServer *HTTPServer `yaml:"http_server"`
+	TFTP       *TFTP       `yaml:"tftp"`
 }
 
 // TCP is a stream of lines: we listen, or we dial.
@@ -159,7 +159,13 @@ type MySQL struct {
 	// Table and Cursor; empty: the model's.
 	Table  string `yaml:"table"`
 	Cursor string `yaml:"cursor"`
-	User   string `yaml:"user"`
+	// Query is a SELECT of ours in place of the table's rows. It names the last
+	// row's key `:last_id` and orders by the cursor.
+	Query string `yaml:"query"`
+	// Settle leaves rows to a later look until they have been there so long, for
+	// PBXs that write a row first and complete it later; 0: not.
+	Settle Duration `yaml:"settle"`
+	User   string   `yaml:"user"`
 	Secret `yaml:",inline"`
 	TLS    *TLS `yaml:"tls"`
 	// Every is how often the table is asked; 0: 10 s.
@@ -193,6 +199,6 @@ func (l LinkOf) Settings() pbx.Settings {
 	return pbx.Settings{
 		Site: l.Site.ID, Link: l.ID, Model: l.Model,
 		Timezone: l.Site.Timezone, Country: l.Site.Country, OutsidePrefix: l.Site.OutsidePrefix,
-		Labels: l.Site.Labels, Parse: l.Parse,
+		Labels: l.Site.Labels, Parse: l.Parse, Layout: l.Layout,
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 
 	"trunkline.internal/pbx"
+	"trunkline.internal/pbx/layout"
 )
 
 func (in *reading) validate(c *Config) {
@@ -32,7 +33,7 @@ func (in *reading) validate(c *Config) {
 	if r := c.NATS.Replicas; r < 0 || r > 5 {
 		in.problemAt("nats.replicas", "nats.replicas: %d: give 1, 3 or 5", r)
 	}
-	u := uses{in: in, sites: map[string]string{}, folders: map[string]string{}, tables: map[string]string{}}
+	u := uses{in: in, sites: map[string]string{}, folders: map[string]string{}, tables: map[string]string{}, servers: map[string]server{}}
 	for i := range c.Sites {
 		u.site(&c.Sites[i], fmt.Sprintf("sites[%d]", i))
 	}
@@ -46,7 +47,11 @@ type uses struct {
 	folders map[string]string
 	tables  map[string]string
 	listens []listen
+	servers map[string]server // by port
 }
+
+// server is one of ours that links share.
+type server struct{ wire, listen, name string }
 
 type listen struct {
 	host, port string
@@ -135,8 +140,27 @@ func (u *uses) link(s *Site, l *Link, at string) {
 		u.files(l.Files, model, at+".files", name)
 	case l.MySQL != nil:
 		u.mysql(l.MySQL, model, at+".mysql", name)
+	case l.FTP != nil:
+		u.ftp(l.FTP, model, at+".ftp", name)
+	case l.SFTP != nil:
+		u.sftp(l.SFTP, model, at+".sftp", name)
+	case l.HTTP != nil:
+		u.http(l.HTTP, model, at+".http", name)
+	case l.FTPServer != nil:
+		u.ftpServer(l.FTPServer, l, model, at+".ftp_server", name)
+	case l.SFTPServer != nil:
+		u.sftpServer(l.SFTPServer, l, model, at+".sftp_server", name)
+	case l.HTTPServer != nil:
+		u.httpServer(l.HTTPServer, at+".http_server", name)
+	case l.TFTP != nil:
+		u.tftp(l.TFTP, at+".tftp", name)
+	case l.OXE != nil:
+		u.oxe(l.OXE, at+".oxe", name)
+	case l.AHL != nil:
+		u.ahl(l.AHL, at+".ahl", name)
 	}
 	in.parseSettings(&l.Parse, at+".parse")
+	in.layout(l, model, at+".parse.layout", name)
 }
 
 // wires lists the keys of the wires that are set.
@@ -227,25 +251,8 @@ func (u *uses) files(f *Files, model *pbx.Model, at, name string) {
 		in.problemAt(at, "%s.dir: give the folder that the ticket files appear in", at)
 		return
 	}
-	pattern := f.Pattern
-	if pattern == "" {
-		pattern = model.Files.Pattern
-	}
-	if _, err := path.Match(pattern, ""); err != nil {
-		in.problemAt(at+".pattern", "%s.pattern: %q: give one such as cdr_* or SMDR*.csv", at, pattern)
-	}
-	key := filepath.Clean(f.Dir) + "/" + pattern
-	if other, ok := u.folders[key]; ok {
-		in.problemAt(at+".dir", "%s: link %s collects %s, and so does link %s: each file belongs to one link", at, name, key, other)
-	}
-	u.folders[key] = name
-	grows := model.Files.Grows
-	if f.Grows != nil {
-		grows = *f.Grows
-	}
-	if grows && f.After != (After{}) {
-		in.problemAt(at+".after", "%s.after: a file that grows is only ever kept", at)
-	}
+	u.fileSet(f.Pattern, f.Grows, f.After, model, at)
+	u.source(filepath.Clean(f.Dir)+"/"+pattern(f.Pattern, model), at+".dir", name)
 }
 
 func (u *uses) mysql(m *MySQL, model *pbx.Model, at, name string) {
@@ -269,6 +276,18 @@ func (u *uses) mysql(m *MySQL, model *pbx.Model, at, name string) {
 	if table == "" {
 		table = model.Table.Name
 	}
+	if m.Query != "" {
+		cursor := m.Cursor
+		if cursor == "" {
+			cursor = model.Table.Cursor
+		}
+		if err := CheckQuery(m.Query, cursor); err != nil {
+			in.problemAt(at+".query", "%s.query: %v", at, err)
+		}
+		if m.Settle > 0 && m.Table == "" {
+			in.problemAt(at+".settle", "%s.settle: give table too: the newest key of the table tells how long a row has been there", at)
+		}
+	}
 	key := m.Addr + "/" + m.Database + "." + table
 	if other, ok := u.tables[key]; ok {
 		in.problemAt(at, "%s: link %s reads %s, and so does link %s: each row belongs to one link", at, name, key, other)
@@ -288,9 +307,6 @@ func (in *reading) parseSettings(p *pbx.Parse, at string) {
 			in.problemAt(at+".charset", "%s.charset: %q: give an IANA name such as utf-8, iso-8859-1 or windows-1252", at, p.Charset)
 		}
 	}
-	if p.Layout != "" {
-		in.problemAt(at+".layout", "%s.layout: this version reads no layouts", at)
-	}
 	for flag, direction := range p.AMAFlags {
 		in.oneOf(at+".amaflags."+strconv.Itoa(flag), direction, "inbound", "outbound", "internal")
 	}
@@ -304,6 +320,38 @@ func (in *reading) parseSettings(p *pbx.Parse, at string) {
 		if n.value < 0 {
 			in.problemAt(at+"."+n.key, "%s.%s: %d: give a number above 0", at, n.key, n.value)
 		}
+	}
+}
+
+// layout reads the file that says how the link's tickets are read. Its name is
+// relative to the file in which the link stands.
+func (in *reading) layout(l *Link, model *pbx.Model, at, name string) {
+	file := l.Parse.Layout
+	switch {
+	case file == "" && model.ID == pbx.Custom:
+		in.problemAt(at, "%s: link %s needs the file that describes its tickets", at, name)
+		return
+	case file == "":
+		return
+	case !model.ByLayout:
+		in.problemAt(at, "%s: link %s: the tickets of %s are known and need no layout; for others take the model %s", at, name, l.Model, pbx.Custom)
+		return
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(in.places[at].file), file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		in.problemAt(at, "%s: link %s: %v", at, name, err)
+		return
+	}
+	if len(text) > pbx.MaxLayout {
+		in.problemAt(at, "%s: link %s: %s has %d bytes: a layout has at most %d", at, name, file, len(text), pbx.MaxLayout)
+		return
+	}
+	l.Layout = string(text)
+	if _, err := layout.Parse(file, text); err != nil {
+		in.problemAt(at, "%s: link %s: %v", at, name, err)
 	}
 }
 

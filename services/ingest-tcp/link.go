@@ -26,6 +26,7 @@ type link struct {
 	config.LinkOf
 	*Service
 	model     *pbx.Model
+	cutting   pbx.Cutting
 	allow     []netip.Prefix
 	max       int
 	announced chan struct{} // closed when the parser can know the settings
@@ -48,8 +49,12 @@ func (s *Service) newLink(of config.LinkOf) (*link, error) {
 	if !ok {
 		return nil, fmt.Errorf("no model %q: see trunkline models", of.Model)
 	}
+	cutting, err := of.Settings().Cutting()
+	if err != nil {
+		return nil, err
+	}
 	l := &link{
-		LinkOf: of, Service: s, model: model, max: of.TCP.MaxConnections,
+		LinkOf: of, Service: s, model: model, cutting: cutting, max: of.TCP.MaxConnections,
 		announced: make(chan struct{}), peers: make(map[*session]string),
 	}
 	if l.max == 0 {

@@ -33,7 +33,7 @@ type session struct {
 func (l *link) newSession(conn *net.TCPConn, dialled bool) *session {
 	return &session{
 		link: l, conn: conn, reader: telnet.NewReader(conn, dialled), name: conn.RemoteAddr().String(),
-		origin: identity.Connection(), window: window.New(l.model.Split),
+		origin: identity.Connection(), window: window.New(l.cutting.Split),
 	}
 }
 
@@ -59,8 +59,9 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	}
 	why := make(chan string, 1)
 	go func() {
-		why <- s.receive(open)
-		s.window.Close()
+		end := s.receive(open)
+		why <- end
+		s.window.Close(s.cutting.Unterminated && end == closedEOF)
 	}()
 	s.forward(publishing)
 	// Where publishing gave up, the reader may still wait for room.
@@ -73,6 +74,9 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	}
 	return ended
 }
+
+// closedEOF says that the peer ended the connection in good order.
+const closedEOF = "closed_eof"
 
 // receive reads into the window, and returns why the connection ended.
 func (s *session) receive(open context.Context) string {
@@ -113,7 +117,7 @@ func (s *session) receive(open context.Context) string {
 		case open.Err() != nil:
 			return "closed_shutdown"
 		case errors.Is(err, io.EOF):
-			return "closed_eof"
+			return closedEOF
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return "closed_idle"
 		case errors.Is(err, net.ErrClosed):

@@ -18,22 +18,8 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/parser/formats"
-	"trunkline.internal/services/parser/formats/asterisk"
-	"trunkline.internal/services/parser/formats/avaya"
-	"trunkline.internal/services/parser/formats/cucm"
 	"trunkline.internal/services/parser/formats/kit"
-	"trunkline.internal/services/parser/formats/mitel3300"
-	"trunkline.internal/services/parser/formats/panasonic"
 )
-
-// registry says which format understands a model.
-var registry = map[string]func(*kit.Link) (formats.Parser, error){
-	"asterisk":       asterisk.New,
-	"avaya-ipoffice": avaya.New,
-	"cisco-cucm":     cucm.New,
-	"mitel-3300":     mitel3300.New,
-	"panasonic-kx":   panasonic.New,
-}
 
 // Reasons of dead tickets that no format gives.
 const (
@@ -48,8 +34,9 @@ const (
 // Reader turns the ticket messages of one link into receipts. It is pure but
 // for the clock, and used by one goroutine at a time.
 type Reader struct {
-	model  *pbx.Model
-	format formats.Parser
+	model   *pbx.Model
+	cutting pbx.Cutting
+	format  formats.Parser
 	// site is the zone that people at the site live in; the PBX's clock may show
 	// another.
 	site *time.Location
@@ -67,6 +54,10 @@ func NewReader(s pbx.Settings) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	cutting, err := s.Cutting()
+	if err != nil {
+		return nil, err
+	}
 	newFormat, ok := registry[s.Model]
 	if !ok {
 		return nil, fmt.Errorf("this version does not understand the tickets of %s", s.Model)
@@ -79,7 +70,7 @@ func NewReader(s pbx.Settings) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", s.Timezone, err)
 	}
-	return &Reader{model: model, format: format, site: site, now: time.Now}, nil
+	return &Reader{model: model, cutting: cutting, format: format, site: site, now: time.Now}, nil
 }
 
 // Read answers a message: a CDR, ignored or dead for each of its tickets. The
@@ -92,14 +83,15 @@ func (r *Reader) Read(m *bus.TicketMessage) *trunklinev1.CdrBatch {
 		return batch.CdrBatch
 	}
 	ticket := formats.Ticket{Preamble: m.Preamble, Near: m.Near()}
-	err := cut.Each(r.model.Split, m.Payload, func(at int, raw []byte) bool {
+	err := cut.Each(r.cutting.Split, m.Payload, func(at int, raw []byte) bool {
 		ticket.Raw = raw
+		terminated := r.cutting.Unterminated || cut.Terminated(m.Payload, at+len(raw))
 		position, err := m.Position(at, raw)
 		if err != nil {
 			batch.add(dead(m, fmt.Sprintf("%s+%d", m.Offset, at), raw, ReasonNoKey, err.Error()))
 			return true
 		}
-		r.read(batch, m, position, &ticket)
+		r.read(batch, m, position, &ticket, terminated)
 		return true
 	})
 	if err != nil {
@@ -108,7 +100,7 @@ func (r *Reader) Read(m *bus.TicketMessage) *trunklinev1.CdrBatch {
 	return batch.CdrBatch
 }
 
-func (r *Reader) read(batch *receipt, m *bus.TicketMessage, position string, t *formats.Ticket) {
+func (r *Reader) read(batch *receipt, m *bus.TicketMessage, position string, t *formats.Ticket, terminated bool) {
 	cdr := new(trunklinev1.Cdr)
 	result := r.parse(t, cdr)
 	switch result.Outcome {
@@ -129,6 +121,9 @@ func (r *Reader) read(batch *receipt, m *bus.TicketMessage, position string, t *
 		}
 		if cdr.StartTime.AsTime().After(m.Received.Add(5 * time.Minute)) {
 			kit.Warn(cdr, trunklinev1.Warning_WARNING_FUTURE_START)
+		}
+		if !terminated {
+			kit.Warn(cdr, trunklinev1.Warning_WARNING_UNTERMINATED)
 		}
 		batch.Cdrs = append(batch.Cdrs, cdr)
 		batch.CdrCount++

@@ -59,6 +59,7 @@ type Window struct {
 	cutOff int    // bytes given out of the ticket that fill begins inside of
 	fresh  bool   // something was written since the last cut
 	closed bool
+	whole  bool // what stands at the end is a ticket
 
 	msgs []Message
 	out  []byte
@@ -109,10 +110,12 @@ func (w *Window) Write(p []byte, at time.Time) {
 	signal(w.data)
 }
 
-// Close says that nothing more comes: what is left without an end is cut off.
-func (w *Window) Close() {
+// Close says that nothing more comes. What is left without an end is cut off,
+// unless it is whole: the peer ended the connection, and its tickets may stand
+// without a line end.
+func (w *Window) Close(whole bool) {
 	w.mu.Lock()
-	w.closed = true
+	w.closed, w.whole = true, whole
 	w.mu.Unlock()
 	signal(w.data)
 }
@@ -188,7 +191,12 @@ func (w *Window) end(at int) {
 		w.piece(at, len(w.fill))
 		return
 	}
-	if _, ticket, _ := w.split(rest, true); ticket != nil {
+	_, ticket, _ := w.split(rest, true)
+	switch {
+	case ticket == nil:
+	case w.whole:
+		w.message(at+cap(rest)-cap(ticket), len(w.fill), "")
+	default:
 		w.message(at+cap(rest)-cap(ticket), len(w.fill), wire.IncompleteCutOff)
 	}
 }

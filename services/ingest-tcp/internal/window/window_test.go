@@ -45,7 +45,7 @@ func pass(t testing.TB, stream []byte, size func() int) []Message {
 			take()
 		}
 	}
-	w.Close()
+	w.Close(false)
 	for {
 		msgs, err := w.Next(t.Context())
 		if errors.Is(err, io.EOF) {
@@ -275,7 +275,7 @@ func TestWindowEndsAnEndlessLine(t *testing.T) {
 	if written < MaxLine || written > MaxLine+wire.MaxTicket {
 		t.Errorf("closed after %d bytes", written)
 	}
-	w.Close()
+	w.Close(false)
 	msgs, err := w.Next(t.Context())
 	if err != nil || len(msgs) != 1 || msgs[0].Incomplete != wire.IncompleteTooLong {
 		t.Fatalf("the rest: %v, %v", msgs, err)
