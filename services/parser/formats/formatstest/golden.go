@@ -2,89 +2,38 @@
 package formatstest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"trunkline.internal/pbx"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// Near is the moment near which the golden tickets were written, unless a test
-// says otherwise.
-var Near = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
-
-// New makes a format's parser for a link in Lyon, changed as the test wishes.
-func New(t testing.TB, model string, make func(*kit.Link) (formats.Parser, error), change ...func(*pbx.Settings)) formats.Parser {
+// Golden parses the file's tickets and compares the outcomes with
+// testdata/<name>.golden.json, one object a line. `-update` rewrites it; whoever
+// does reads each line against the format's description.
+func Golden(t *testing.T, f *File, p formats.Parser) {
 	t.Helper()
-	s := pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Country: "FR", OutsidePrefix: "0"}
-	for _, c := range change {
-		c(&s)
-	}
-	link, err := kit.NewLink(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := make(link)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// Tickets reads a file of tickets, one a line; lines that begin with `;` are
-// comments.
-func Tickets(t testing.TB, file string) [][]byte {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out [][]byte
-	sc := bufio.NewScanner(bytes.NewReader(b))
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		if line := sc.Bytes(); len(line) > 0 && line[0] != ';' {
-			out = append(out, bytes.Clone(line))
-		}
-	}
-	if len(out) == 0 {
-		t.Fatalf("%s holds no tickets", file)
-	}
-	return out
-}
-
-// Golden parses the tickets of testdata/<name>.txt and compares the outcomes
-// with testdata/<name>.golden.json, one object a line. `-update` rewrites it;
-// whoever does reads each line against the format's description.
-func Golden(t *testing.T, p formats.Parser, name string, preamble []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	tickets := Tickets(t, file+".txt")
 	var got []string
-	for _, raw := range tickets {
-		got = append(got, Outcome(t, p, &formats.Ticket{Raw: raw, Preamble: preamble, Near: Near}))
+	for _, raw := range f.Tickets {
+		got = append(got, Outcome(t, p, f.Ticket(raw)))
 	}
 	if *update {
-		if err := os.WriteFile(file+".golden.json", []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(f.Name+".golden.json", []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b, err := os.ReadFile(file + ".golden.json")
+	b, err := os.ReadFile(f.Name + ".golden.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +43,7 @@ func Golden(t *testing.T, p formats.Parser, name string, preamble []byte) {
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Errorf("%s ticket %d: %s\n got %s\nwant %s", name, i+1, tickets[i], got[i], want[i])
+			t.Errorf("%s ticket %d: %q\n got %s\nwant %s", f.Name, i+1, f.Tickets[i], got[i], want[i])
 		}
 	}
 }
@@ -180,16 +129,4 @@ func Check(t testing.TB, p formats.Parser, ticket *formats.Ticket) (*trunklinev1
 		t.Fatalf("%q: outcome %d", ticket.Raw, result.Outcome)
 	}
 	return &cdr, result
-}
-
-// Samples is a folder of sample tickets to test with beside the committed ones,
-// in the folder that TRUNKLINE_SAMPLES names. Where it names none the test is
-// skipped: the golden tickets cover the same layouts.
-func Samples(t testing.TB, folder string) string {
-	t.Helper()
-	root := os.Getenv("TRUNKLINE_SAMPLES")
-	if root == "" {
-		t.Skip("TRUNKLINE_SAMPLES names no sample tickets; the golden ones cover their layouts")
-	}
-	return filepath.Join(root, folder)
 }

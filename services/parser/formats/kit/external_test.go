@@ -23,6 +23,11 @@ func TestSetExternal(t *testing.T) {
 		{"presented with prefix", "GB", "9", public, "901632960123", false, "01632960123", "+441632960123"},
 		{"presented, begins like a prefix", "US", "9", public, "9195550123", false, "9195550123", "+19195550123"},
 		{"presented, country unknown", "", "9", public, "9195550123", false, "9195550123", ""},
+		{"presented with prefix, like one from abroad", "FR", "0", public, "00199001234", false, "0199001234", "+33199001234"},
+		{"dialled, masked", "FR", "0", public, "019900????", true, "019900????", ""},
+		{"dialled with prefix, masked", "FR", "0", public, "0019900????", true, "019900????", ""},
+		{"dialled, keys behind", "FR", "0", public, "0199001234#7", true, "0199001234#7", ""},
+		{"no area code begins so", "US", "9", public, "0199001234", false, "0199001234", ""},
 		{"another node", "FR", "0", private, "0199001234", true, "0199001234", ""},
 		{"nobody", "FR", "0", public, "", false, "", ""},
 	} {

@@ -66,10 +66,23 @@ func (n Numbering) Dialed(digits string) string {
 	if n.outside == "" || !ok || rest == "" {
 		return digits
 	}
-	if n.E164(digits) != "" && n.E164(rest) == "" {
+	if n.E164(shown(digits)) != "" && n.E164(shown(rest)) == "" {
 		return digits // the prefix was not printed: `0` is also how a national number begins
 	}
 	return rest
+}
+
+// shown is what a number would be if no digit of it were hidden, without the keys
+// that were pressed behind it.
+func shown(number string) string {
+	i := 0
+	for i < len(number) && number[i] >= '0' && number[i] <= '9' {
+		i++
+	}
+	if i == len(number) || number[i] != '?' {
+		return number[:i]
+	}
+	return strings.ReplaceAll(number, "?", "5")
 }
 
 // E164 is the +country form, digits only behind the plus; empty where it is not
@@ -84,12 +97,12 @@ func (n Numbering) E164(number string) string {
 	if !n.known || !Digits(number) {
 		return ""
 	}
-	if rest, ok := strings.CutPrefix(number, n.international); ok && n.international != "" && len(rest) >= 7 && len(rest) <= 15 && rest[0] != '0' {
+	if rest, ok := strings.CutPrefix(number, n.international); ok && n.international != "" && abroad(rest) {
 		return "+" + rest
 	}
 	rest, ok := strings.CutPrefix(number, n.national)
 	if !ok || len(rest) < n.shortest || len(rest) > n.longest {
-		if n.national == "1" && len(number) == n.longest { // North America prints ten digits as often
+		if n.national == "1" && len(number) == n.longest && number[0] >= '2' { // North America prints ten digits as often
 			return "+" + n.code + number
 		}
 		return ""
@@ -99,3 +112,29 @@ func (n Numbering) E164(number string) string {
 	}
 	return "+" + n.code + rest
 }
+
+// abroad tells whether digits behind an international prefix are a number: no
+// country code begins with 0, and where the country's plan is known it fits.
+func abroad(digits string) bool {
+	if len(digits) < 7 || len(digits) > 15 || digits[0] == '0' {
+		return false
+	}
+	for n := 1; n <= 3; n++ {
+		if p, ok := byCode[digits[:n]]; ok {
+			return len(digits)-n >= p.shortest && len(digits)-n <= p.longest
+		}
+	}
+	return true
+}
+
+// byCode has the widest plan of each country code.
+var byCode = func() map[string]plan {
+	m := make(map[string]plan, len(plans))
+	for _, p := range plans {
+		if have, ok := m[p.code]; ok {
+			p.shortest, p.longest = min(p.shortest, have.shortest), max(p.longest, have.longest)
+		}
+		m[p.code] = p
+	}
+	return m
+}()

@@ -20,6 +20,9 @@ func (w Wall) Valid() bool {
 	if w.Month < 1 || w.Month > 12 || w.Day < 1 || w.Hour < 0 || w.Hour > 23 || w.Minute < 0 || w.Minute > 59 || w.Second < 0 || w.Second > 59 {
 		return false
 	}
+	if w.Day <= 28 {
+		return true
+	}
 	year := w.Year
 	if year == 0 {
 		year = 2024 // a leap year: 29 February may be
