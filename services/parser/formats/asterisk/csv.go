@@ -64,33 +64,40 @@ func (p *parser) line(raw []byte) formats.Result {
 	if len(p.fields) > 0 {
 		want = len(p.fields)
 	}
-	whole := p.splitLine(text, want)
+	separator := p.splitLine(text, want)
 	switch {
-	case !whole:
+	case p.csv.Open:
 		return formats.Die("open_quote", fmt.Sprintf("column %d: a quote without its end: the line was cut", len(p.split)))
 	case header(p.split):
 		return formats.Ignore("header")
 	case len(p.split) < want:
 		return formats.Die("too_few_columns", fmt.Sprintf("%d columns, expected %d or more", len(p.split), want))
-	case len(p.fields) > 0:
+	}
+	p.odd = p.csv.Stray // the rest of a column that was lost
+	if len(p.fields) > 0 {
 		p.named()
 		return formats.Result{}
 	}
-	return p.detect()
+	// Texts are in quotes, and the last number is never empty.
+	p.short = text[len(text)-1] == separator
+	return p.detect(text)
 }
 
 // splitLine splits by the first separator that gives enough columns, else by a
-// comma. It tells whether every quote ends.
-func (p *parser) splitLine(text string, want int) (whole bool) {
+// comma.
+func (p *parser) splitLine(text string, want int) (separator byte) {
 	for i := range len(separators) {
-		clear(p.split)
-		if p.split, whole = kit.SplitCSV(p.split[:0], text, separators[i]); len(p.split) >= want {
-			return whole
+		if strings.Count(text, separators[i:i+1]) < want-1 {
+			continue
+		}
+		p.csv.Split(text, separators[i])
+		if p.split = p.csv.Columns; len(p.split) >= want {
+			return separators[i]
 		}
 	}
-	clear(p.split)
-	p.split, whole = kit.SplitCSV(p.split[:0], text, separators[0])
-	return whole
+	p.csv.Split(text, separators[0])
+	p.split = p.csv.Columns
+	return separators[0]
 }
 
 // named reads the columns in the order of parse.fields.
@@ -106,7 +113,7 @@ func (p *parser) named() {
 }
 
 // detect reads the columns in the order that the place of the dates shows.
-func (p *parser) detect() formats.Result {
+func (p *parser) detect(text string) formats.Result {
 	n := len(p.split)
 	switch {
 	case isDate(p.split[customStart]):
@@ -138,7 +145,47 @@ func (p *parser) detect() formats.Result {
 	default:
 		return formats.Die("unknown_layout", fmt.Sprintf("column %d (start): %s, expected YYYY-MM-DD hh:mm:ss; for another order give parse.fields", csvStart+1, quote(p.split[csvStart])))
 	}
+	p.odd = p.odd || p.shifted(text)
 	return formats.Result{}
+}
+
+// shifted tells columns that are not where their order says: the columns behind
+// amaflags are there or not, and each number of them is a layout.
+func (p *parser) shifted(text string) bool {
+	v := &p.columns.values
+	flag, id, account, own, peer := v[colAMAFlags], v[colUniqueid], v[colAccountcode], v[colUserfield], v[colPeeraccount]
+	switch {
+	case v[colClid] == "" && v[colSrc] != "" && p.columns.at[colClid] == 1: // accountcode, and the caller id is missing
+		return true
+	case !isClid(v[colClid]), strings.IndexByte(v[colDcontext], '<') >= 0, !isChannel(v[colChannel]), !isChannel(v[colDstchannel]):
+		return true
+	case !knownFlag(flag), !isID(id), !isID(v[colLinkedid]):
+		return true
+	case account != "" && (account == flag || isID(account)), peer != "" && (peer == flag || isID(peer)):
+		return true
+	case own != "" && (own == flag || own == id || own == peer || id == "" && isID(own)):
+		return true
+	case p.columns.has(colSequence):
+		return v[colSequence] != "" && !kit.Digits(v[colSequence])
+	}
+	// Where texts are in quotes the last column is in quotes, being no sequence.
+	return text[0] == '"' && text[len(text)-1] != '"' && !p.short
+}
+
+// isID tells a uniqueid, or none.
+func isID(s string) bool {
+	_, ok := epoch(s)
+	return ok || s == ""
+}
+
+// isChannel tells the name of a channel, or none: a technology's name, a slash.
+func isChannel(s string) bool {
+	return s == "" || (s[0] >= 'A' && s[0] <= 'Z' || s[0] >= 'a' && s[0] <= 'z') && strings.IndexByte(s, '/') > 0
+}
+
+// isClid tells a caller id: a name and a number, or a number.
+func isClid(s string) bool {
+	return s == "" || strings.IndexByte(s, '<') >= 0 || looksLikeNumber(strings.Trim(s, `"\ `))
 }
 
 func (p *parser) put(first int, columns ...column) {

@@ -89,3 +89,21 @@ func mailbox(dst string) string {
 	}
 	return dst[3:]
 }
+
+// knownFlag tells a value of amaflags.
+func knownFlag(s string) bool {
+	switch s {
+	case "OMIT", "BILLING", "1", "2", "UNKNOWN":
+		return true
+	}
+	return defaultFlag(s)
+}
+
+// defaultFlag tells whether amaflags say no more than that nobody set them.
+func defaultFlag(s string) bool {
+	switch s {
+	case "", "3", "0", "DOCUMENTATION", "DEFAULT", "Unknown":
+		return true
+	}
+	return false
+}

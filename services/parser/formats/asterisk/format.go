@@ -78,7 +78,10 @@
 // no_duration, bad_duration, bad_billsec. Ignored: blank, header.
 //
 // Warnings: masked, extra_columns, auto_answer, zone_from_id, hour_ambiguous,
-// hour_skipped, charset, odd_value.
+// hour_skipped, charset, odd_value (also where a line's columns are not in their
+// places), short_ticket (a line that ends in a separator). A line that was cut
+// between the columns behind amaflags looks like one of another layout, unless
+// parse.fields says how many there are.
 //
 // Sources: Asterisk's cdr backends, configuration samples and CDR specification,
 // the schemas of FreePBX and Issabel.
@@ -100,8 +103,11 @@ type parser struct {
 	fields  []string
 
 	columns Columns
+	csv     kit.CSV
 	split   []string
-	field   func(row.Field) bool
+	// odd: a column holds what another one would; short: the last is missing.
+	odd, short bool
+	field      func(row.Field) bool
 	// escaped: the row holds bytes that were no UTF-8.
 	escaped, replaced bool
 }
@@ -124,7 +130,7 @@ func New(link *kit.Link) (formats.Parser, error) {
 // Parse implements formats.Parser.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	p.columns.Reset()
-	p.replaced = false
+	p.replaced, p.odd, p.short = false, false, false
 	var result formats.Result
 	if isObject(t.Raw) {
 		result = p.row(t.Raw)
@@ -139,6 +145,12 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	}
 	if p.columns.extraColumns {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_EXTRA_COLUMNS)
+	}
+	if p.odd {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
+	}
+	if p.short {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
 	}
 	return p.mapping.Fill(&p.columns, t.Near, cdr)
 }

@@ -23,6 +23,8 @@ const (
 	transit  = trunklinev1.Direction_DIRECTION_TRANSIT
 )
 
+func TestTickets(t *testing.T) { formatstest.Run(t, New) }
+
 // columns of a row that is whole but for what a test changes.
 type columns map[string]string
 
@@ -345,6 +347,35 @@ func TestMapping(t *testing.T) {
 		}
 		if cdr.CallingNumber != "201" || cdr.Direction != outbound || cdr.RingSeconds != 75 || cdr.Attributes["id_user"] != "12" {
 			t.Errorf("%v", &cdr)
+		}
+	}
+}
+
+// Columns that are not where their order says make a warning.
+func TestShifted(t *testing.T) {
+	const odd, short = trunklinev1.Warning_WARNING_ODD_VALUE, trunklinev1.Warning_WARNING_SHORT_TICKET
+	const head = `"","201","0199001122","from-internal","""Zoé"" <201>","SIP/201-1a","SIP/carrier-1b","Dial","SIP/carrier/0199001122,60","2026-03-10 09:12:00",,"2026-03-10 09:13:15",75,0,"BUSY",`
+	p := formatstest.New(t, "asterisk", New)
+	for tail, want := range map[string]trunklinev1.Warning{
+		`"DOCUMENTATION","1773130320.1","client 7"`:                          0,
+		`"DOCUMENTATION","client 7","client 8","peer",12`:                    odd,
+		`"DOCUMENTATION","1773130320.1","1773130320.1"`:                      odd,
+		`"DOCUMENTATION","client 7","1773130320.1"`:                          odd,
+		`"DOCUMENTATION","DOCUMENTATION"`:                                    odd,
+		`"BUSY","DOCUMENTATION"`:                                             odd,
+		`"DOCUMENTATION","peer","1773130320.1",12`:                           0,
+		`"DOCUMENTATION","1773130320.1",12`:                                  odd,
+		`"DOCUMENTATION","1773130320.1","peer","1773130320.1",`:              short,
+		`"DOCUMENTATION","1773130320.1","client 7","1773130320.1","peer",12`: odd,
+		`"DOCUMENTATION","1773130320.1",`:                                    short,
+	} {
+		cdr := parse(t, p, []byte(head+tail), time.Time{})
+		var got trunklinev1.Warning
+		if len(cdr.Warnings) > 0 {
+			got = cdr.Warnings[0]
+		}
+		if got != want {
+			t.Errorf("%s: %v, want %v", tail, cdr.Warnings, want)
 		}
 	}
 }

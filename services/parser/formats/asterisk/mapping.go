@@ -17,7 +17,8 @@ import (
 // time.
 type Mapping struct {
 	link     *kit.Link
-	site     *time.Location
+	zone     kit.Zone // of the PBX's clock
+	site     kit.Zone
 	atEnd    bool
 	amaflags map[string]trunklinev1.Direction
 	contexts map[string]*planContext
@@ -29,9 +30,9 @@ var amaNames = [...]string{"UNKNOWN", "OMIT", "BILLING", "DOCUMENTATION"}
 // NewMapping makes the mapping of a link. The error names the key of parse that
 // cannot be.
 func NewMapping(link *kit.Link) (*Mapping, error) {
-	m := &Mapping{link: link, site: link.Zone, contexts: map[string]*planContext{}}
+	m := &Mapping{link: link, zone: kit.NewZone(link.Zone), site: kit.NewZone(link.Zone), contexts: map[string]*planContext{}}
 	if zone, err := time.LoadLocation(link.Timezone); err == nil && link.Timezone != "" && link.Timezone != "Local" {
-		m.site = zone
+		m.site = kit.NewZone(zone)
 	}
 	switch link.Parse.TimeIs {
 	case "", "start":
@@ -177,6 +178,9 @@ func (m *Mapping) identity(c *Columns, cdr *trunklinev1.Cdr) {
 // attributes keeps the columns that no field holds.
 func (m *Mapping) attributes(c *Columns, r *call, cdr *trunklinev1.Cdr) {
 	v := &c.values
+	if n := len(c.custom) + 6; n > 8 && cdr.Attributes == nil {
+		cdr.Attributes = make(map[string]string, n)
+	}
 	kit.Attribute(cdr, "dcontext", v[colDcontext])
 	kit.Attribute(cdr, "channel", v[colChannel])
 	kit.Attribute(cdr, "dstchannel", v[colDstchannel])
@@ -208,15 +212,6 @@ func (m *Mapping) attributes(c *Columns, r *call, cdr *trunklinev1.Cdr) {
 	for _, n := range c.custom {
 		kit.Attribute(cdr, n.name, n.value)
 	}
-}
-
-// defaultFlag tells whether amaflags say no more than that nobody set them.
-func defaultFlag(s string) bool {
-	switch s {
-	case "", "3", "0", "DOCUMENTATION", "DEFAULT", "Unknown":
-		return true
-	}
-	return false
 }
 
 // spans of a call in whole seconds.
@@ -299,9 +294,9 @@ func (m *Mapping) times(c *Columns, r *call, near time.Time, cdr *trunklinev1.Cd
 		near = near.Add(-time.Duration(total) * time.Second)
 	}
 	made, _ := epoch(c.values[colUniqueid])
-	instant, warnings := resolve(start, m.link.Zone, made, near)
+	instant, warnings := resolve(start, &m.zone, made, near)
 	kit.Warn(cdr, warnings...)
-	kit.SetStart(cdr, instant, m.site)
+	m.site.SetStart(cdr, instant)
 	cdr.TimePrecisionSeconds = 1
 	length := int64(total)
 	if hasEnd && within(toEnd-length, 2) && toEnd >= 0 { // the printed one, unless a clock was put on or back in between

@@ -22,8 +22,7 @@ func (s stamp) seconds() int64 {
 	if s.exact() {
 		return s.instant.Unix()
 	}
-	w := s.wall
-	return time.Date(w.Year, time.Month(w.Month), w.Day, w.Hour, w.Minute, w.Second, 0, time.UTC).Unix()
+	return s.wall.Seconds()
 }
 
 // isNoDate tells whether a date column says nothing: MySQL prints zeros where
@@ -34,6 +33,9 @@ func isNoDate(s string) bool {
 
 // isDate tells whether s is a date and time.
 func isDate(s string) bool {
+	if s == "" || s[0] > '9' {
+		return false
+	}
 	_, ok := readStamp(s)
 	return ok
 }
@@ -109,15 +111,15 @@ const (
 
 // resolve turns a wall time into an instant. made is when the record's channel
 // was, in Unix seconds, 0 if unknown: the record cannot begin before.
-func resolve(s stamp, zone *time.Location, made int64, near time.Time) (time.Time, []trunklinev1.Warning) {
+func resolve(s stamp, zone *kit.Zone, made int64, near time.Time) (time.Time, []trunklinev1.Warning) {
 	if s.exact() {
 		return s.instant, nil
 	}
 	utc := s.seconds()
-	if made != 0 && agrees(utc, zone, made) {
-		return time.Unix(utc-offsetAt(zone, made), 0), nil
+	if made != 0 && zone.Settled(made) && within(utc-zone.Offset(made)-made, samePulse) { // the usual case, told quickly
+		return time.Unix(utc-zone.Offset(made), 0), nil
 	}
-	t, warnings := s.wall.In(zone, near)
+	t, warnings := zone.Time(s.wall, near)
 	offset := utc - made // of the clock, if the channel was made at the start
 	if made == 0 || offset < -12*hour-samePulse || offset > 26*hour {
 		return t, warnings
@@ -146,21 +148,6 @@ func resolve(s stamp, zone *time.Location, made int64, near time.Time) (time.Tim
 	}
 	// A later record of the channel: the nearest whole hour at which it is one.
 	return time.Unix(utc-floor(offset, hour), 0), fromID
-}
-
-// agrees tells whether the record began with its channel by the zone's clock, far
-// from any change of the clock: the usual case, told quickly.
-func agrees(utc int64, zone *time.Location, made int64) bool {
-	if !within(utc-offsetAt(zone, made)-made, samePulse) {
-		return false
-	}
-	begin, end := time.Unix(made, 0).In(zone).ZoneBounds()
-	return (begin.IsZero() || made-begin.Unix() > 3*hour) && (end.IsZero() || end.Unix()-made > 3*hour)
-}
-
-func offsetAt(zone *time.Location, unix int64) int64 {
-	_, offset := time.Unix(unix, 0).In(zone).Zone()
-	return int64(offset)
 }
 
 // twins are the two instants of the doubled hour at which the clock shows the

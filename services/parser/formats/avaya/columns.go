@@ -90,17 +90,70 @@ var layout = [columns]struct {
 	unitsAtChange:  {name: "Units at Last User Change", fits: isCount},
 	costPerUnit:    {name: "Cost per Unit", fits: isAmount},
 	markUp:         {name: "Mark Up", fits: isAmount},
-	targetingCause: {name: "External Targeting Cause"},
+	targetingCause: {name: "External Targeting Cause", fits: isCause},
 	targeterID:     {name: "External Targeter Id", anchors: 1},
 	targetedNumber: {name: "External Targeted Number", fits: isTarget},
-	callerServer:   {name: "Calling Party Server IP"},
-	callerCallID:   {name: "Unique Call ID for the Caller Extension"},
-	calledServer:   {name: "Called Party Server IP"},
-	calledCallID:   {name: "Unique Call ID for the Called Extension"},
-	recordTime:     {name: "SMDR Record Time"},
-	consent:        {name: "Caller Consent Directive"},
-	verification:   {name: "Calling Number Verification"},
+	callerServer:   {name: "Calling Party Server IP", fits: isAddress},
+	callerCallID:   {name: "Unique Call ID for the Caller Extension", fits: isCount},
+	calledServer:   {name: "Called Party Server IP", fits: isAddress},
+	calledCallID:   {name: "Unique Call ID for the Called Extension", fits: isCount},
+	recordTime:     {name: "SMDR Record Time", fits: isTime},
+	consent:        {name: "Caller Consent Directive", fits: isShort},
+	verification:   {name: "Calling Number Verification", fits: isShort},
 }
+
+// kept are the columns that have no place of their own.
+var kept = [...]struct {
+	name   string
+	column column
+}{
+	{"auth_valid", authValid},
+	{"amount_at_last_user_change", amountAtChange},
+	{"units_at_last_user_change", unitsAtChange},
+	{"cost_per_unit", costPerUnit},
+	{"mark_up", markUp},
+	{"external_targeting_cause", targetingCause},
+	{"external_targeter_id", targeterID},
+	{"external_targeted_number", targetedNumber},
+	{"calling_party_server_ip", callerServer},
+	{"unique_call_id_caller", callerCallID},
+	{"called_party_server_ip", calledServer},
+	{"unique_call_id_called", calledCallID},
+	{"caller_consent_directive", consent},
+	{"calling_number_verification", verification},
+}
+
+// complete tells how many columns the layouts have: the oldest, those of the
+// releases 5 to 8 (the last column is empty, with a comma before it or not), and
+// of later ones. Others are tickets that were cut.
+func (p *parser) complete(count int) bool {
+	switch count {
+	case 15, 17, 30, 37:
+		return true
+	case 31:
+		return p.col[callerServer] == ""
+	case 34:
+		return p.col[calledCallID] != ""
+	case 35:
+		return p.col[recordTime] != ""
+	}
+	return count > int(columns)
+}
+
+// isCause tells who caused a call to the outside: letters.
+func isCause(s string) bool { return s == "" || s[0] >= 'A' && s[0] <= 'Z' }
+
+func isAddress(s string) bool { return s == "" || strings.ContainsAny(s, ".:") && !isTime(s) }
+
+func isTime(s string) bool {
+	if s == "" {
+		return true
+	}
+	_, precision, ok := readTime(s)
+	return ok && precision == 1
+}
+
+func isShort(s string) bool { return len(s) <= 3 }
 
 func isCount(s string) bool { return s == "" || len(s) <= 9 && kit.Digits(s) }
 func isAuthValid(s string) bool {
@@ -125,7 +178,7 @@ func isDevice(s string) bool {
 // isTarget tells a number or an address that was called outside from the rest of
 // a name, which begins with a blank or a letter.
 func isTarget(s string) bool {
-	return s == "" || strings.IndexByte("0123456789+*#", s[0]) >= 0 || strings.HasPrefix(s, "sip:")
+	return s == "" || strings.IndexByte("0123456789+*#", s[0]) >= 0 && strings.Count(s, ".") != 3 || strings.HasPrefix(s, "sip:")
 }
 
 // trim takes the blanks off; written out, for it is asked of each column.
@@ -143,8 +196,8 @@ func trim(s string) string {
 // holds commas, it takes the columns up to the next anchor.
 func (p *parser) align(cdr *trunklinev1.Cdr) (formats.Result, bool) {
 	p.col = [columns]string{}
-	at := 0
-	for c := column(0); c < columns && at < len(p.split); c++ {
+	at, c := 0, column(0)
+	for ; c < columns && at < len(p.split); c++ {
 		p.col[c] = trim(p.split[at])
 		at++
 		if layout[c].anchors == 0 {
@@ -164,6 +217,14 @@ func (p *parser) align(cdr *trunklinev1.Cdr) (formats.Result, bool) {
 		}
 	}
 	p.extra = p.split[at:]
+	count := int(c) + len(p.extra)
+	if !p.complete(count) {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
+	}
+	// The releases of 30 columns print a code wherever they say whether it is valid.
+	if count > int(parkTime) && p.col[parkTime] == "" || count <= 31 && (p.col[authValid] == "") != (p.col[authCode] == "") {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
+	}
 	return formats.Result{}, true
 }
 

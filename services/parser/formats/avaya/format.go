@@ -40,7 +40,9 @@
 // bad_call_id, misaligned_columns.
 //
 // Warnings: auto_answer (a tone or an unknown device took the call), charset,
-// extra_columns, hour_ambiguous, hour_skipped, name_with_separator, odd_value.
+// extra_columns, hour_ambiguous, hour_skipped, name_with_separator, odd_value,
+// short_ticket (a number of columns that no layout has; a ticket that was cut
+// where a shorter layout ends cannot be told).
 package avaya
 
 import (
@@ -57,6 +59,8 @@ import (
 
 type parser struct {
 	link  *kit.Link
+	zone  kit.Zone
+	csv   kit.CSV
 	split []string // the columns as split
 	col   [columns]string
 	extra []string // what stands behind the last known column
@@ -68,7 +72,7 @@ func New(link *kit.Link) (formats.Parser, error) {
 	if t := link.Parse.TimeIs; t != "" && t != "start" {
 		return nil, fmt.Errorf("parse.time_is %q: IP Office prints when a call started: leave it out, or give start", t)
 	}
-	return &parser{link: link, split: make([]string, 0, columns+8)}, nil
+	return &parser{link: link, zone: kit.NewZone(link.Zone)}, nil
 }
 
 // Parse reads one ticket.
@@ -81,10 +85,10 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if text == "" {
 		return formats.Ignore("blank")
 	}
-	var ok bool
-	if p.split, ok = kit.SplitCSV(p.split[:0], text, ','); !ok {
+	p.csv.Split(text, ',')
+	if p.split = p.csv.Columns; p.csv.Open || p.csv.Behind {
 		// A quote that begins a name and is no quoting.
-		p.split = appendSplit(p.split[:0], text)
+		p.split = strings.Split(text, ",")
 	}
 	if strings.EqualFold(p.split[0], "call start") || strings.EqualFold(p.split[0], "call start time") {
 		return formats.Ignore("header")
@@ -93,17 +97,6 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 		return formats.Die("too_few_columns", fmt.Sprintf("%d columns; an IP Office ticket has %d or more", len(p.split), fewest))
 	}
 	return p.parse(t, cdr)
-}
-
-func appendSplit(dst []string, line string) []string {
-	for {
-		head, rest, more := strings.Cut(line, ",")
-		dst = append(dst, head)
-		if !more {
-			return dst
-		}
-		line = rest
-	}
 }
 
 // figures are the times of a ticket in seconds.
@@ -145,9 +138,9 @@ func (p *parser) parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if !near.IsZero() {
 		near = near.Add(-time.Duration(f.ring+f.talk()) * time.Second)
 	}
-	start, warnings := wall.In(p.link.Zone, near)
+	start, warnings := p.zone.Time(wall, near)
 	kit.Warn(cdr, warnings...)
-	kit.SetStart(cdr, start, p.link.Zone)
+	p.zone.SetStart(cdr, start)
 	cdr.TimePrecisionSeconds = precision
 	cdr.RingSeconds, cdr.TalkSeconds, cdr.HoldSeconds = f.ring, f.talk(), f.hold
 
@@ -156,6 +149,7 @@ func (p *parser) parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	cdr.MoreLegs = c[continuation] == "1"
 	cdr.AccountCode = c[account]
 
+	p.makeRoom(cdr)
 	p.ends(cdr, internal, f)
 	p.charges(cdr)
 	p.setEnd(cdr, start, f, t.Near)
@@ -236,8 +230,8 @@ func (p *parser) setEnd(cdr *trunklinev1.Cdr, start time.Time, f figures, near t
 	}
 	wall, _, ok := readTime(record)
 	if ok {
-		local, _ := wall.In(p.link.Zone, near)
-		utc, _ := wall.In(time.UTC, near)
+		local, _ := p.zone.Time(wall, near)
+		utc := time.Unix(wall.Seconds(), 0)
 		end := time.Time{}
 		for _, t := range [...]time.Time{local, utc} {
 			if !t.Before(passed.Add(-rounding)) && !t.Before(start) && (end.IsZero() || t.Before(end)) {
@@ -302,29 +296,24 @@ func decimal(s string) (string, bool) {
 	return s, true
 }
 
+// makeRoom makes the attributes where there are many, once in their size.
+func (p *parser) makeRoom(cdr *trunklinev1.Cdr) {
+	n := 0
+	for i := range kept {
+		if p.col[kept[i].column] != "" {
+			n++
+		}
+	}
+	if n > 7 {
+		cdr.Attributes = make(map[string]string, n+2)
+	}
+}
+
 // attributes keeps what has no place of its own.
 func (p *parser) attributes(cdr *trunklinev1.Cdr) {
-	for _, a := range [...]struct {
-		name   string
-		column column
-	}{
-		{"auth_valid", authValid},
-		{"amount_at_last_user_change", amountAtChange},
-		{"units_at_last_user_change", unitsAtChange},
-		{"cost_per_unit", costPerUnit},
-		{"mark_up", markUp},
-		{"external_targeting_cause", targetingCause},
-		{"external_targeter_id", targeterID},
-		{"external_targeted_number", targetedNumber},
-		{"calling_party_server_ip", callerServer},
-		{"unique_call_id_caller", callerCallID},
-		{"called_party_server_ip", calledServer},
-		{"unique_call_id_called", calledCallID},
-		{"caller_consent_directive", consent},
-		{"calling_number_verification", verification},
-	} {
-		if v := p.col[a.column]; v != "" && !strings.EqualFold(v, "n/a") {
-			kit.Attribute(cdr, a.name, v)
+	for i := range kept {
+		if v := p.col[kept[i].column]; v != "" && !strings.EqualFold(v, "n/a") {
+			kit.Attribute(cdr, kept[i].name, v)
 		}
 	}
 	if p.col[parkTime] != "0" {

@@ -106,6 +106,20 @@ var names = map[string]field{
 	"totalwaittimeinqueue":               queueWait,
 }
 
+// numeric fields hold a whole number, or nothing.
+var numeric = [...]field{
+	destLeg, origination, connect, disconnect, duration, origCause, destCause, origEndedBy, destEndedBy, origRedirectedBy, lastRedirectedBy,
+	origRedirectReason, lastRedirectReason, joinedBy, patternUsage, wasQueued, queueWait,
+}
+
+// numericToo are columns without a meaning here that hold one: they show where
+// a column is missing.
+var numericToo = map[string]bool{
+	"orignodeid": true, "destnodeid": true, "origprecedencelevel": true, "destprecedencelevel": true,
+	"origmediatransportaddressport": true, "destmediatransportaddressport": true, "destconversationid": true, "origconversationid": true,
+	"authorizationlevel": true, "callsecuredstatus": true, "currentroutingreason": true, "mobilecalltype": true,
+}
+
 // required columns: without them a file is no file of call records.
 var required = [...]struct {
 	field field

@@ -34,7 +34,8 @@
 // record_type, columns, open_quote, bad_time, no_call_id.
 //
 // Warnings: AUTO_ANSWER, EXTRA_COLUMNS, START_ASSUMED (no origination time),
-// ODD_VALUE (a number that is none, times that run backwards), CHARSET.
+// ODD_VALUE (a number that is none, a quote inside a column, times that run
+// backwards), CHARSET.
 package cucm
 
 import (
@@ -56,12 +57,14 @@ type parser struct {
 	layouts  map[string]*layout
 	lastHead string
 	last     *layout
-	columns  []string
+	zone     kit.Zone
+	csv      kit.CSV
+	kept     []keptValue
 }
 
 // New makes the parser of a link.
 func New(link *kit.Link) (formats.Parser, error) {
-	return &parser{link: link, layouts: make(map[string]*layout)}, nil
+	return &parser{link: link, layouts: make(map[string]*layout), zone: kit.NewZone(link.Zone)}, nil
 }
 
 // layout is that of a file's head.
@@ -85,20 +88,19 @@ func (p *parser) layout(head []byte) *layout {
 // Parse understands one record.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	text, clean := p.link.Text.Decode(t.Raw)
-	if strings.Trim(text, " \t") == "" {
+	if text == "" || text[0] <= ' ' && strings.Trim(text, " \t") == "" {
 		return formats.Ignore("blank")
 	}
 	if isHead(text) {
 		return formats.Ignore("head_line")
 	}
 	l := p.layout(t.Preamble)
-	var closed bool
-	p.columns, closed = kit.SplitCSV(p.columns[:0], text, ',')
-	r := record{parser: p, layout: l, cdr: cdr}
+	p.csv.Split(text, ',')
+	r := record{parser: p, layout: l, cdr: cdr, columns: p.csv.Columns}
 	if r.management() {
 		return formats.Ignore("cmr")
 	}
-	if !closed {
+	if p.csv.Open {
 		return formats.Die("open_quote", "a column in quotes has no closing quote: the line was cut, or a text holds a line end")
 	}
 	if dead := r.check(); dead.Outcome == formats.Dead {
@@ -114,5 +116,6 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if !clean {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
 	}
+	r.numbers()
 	return r.read()
 }

@@ -13,8 +13,15 @@ import (
 	"trunkline.internal/pbx/cut"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
+	"trunkline.internal/services/parser/formats/cucm"
 	"trunkline.internal/services/parser/formats/formatstest"
 )
+
+func TestTickets(t *testing.T) { formatstest.Run(t, cucm.New) }
+
+func newParser(t testing.TB, change ...func(*pbx.Settings)) formats.Parser {
+	return formatstest.New(t, "cisco-cucm", cucm.New, change...)
+}
 
 // short is an enum's value without its type.
 func short(s fmt.Stringer) string {
@@ -177,9 +184,9 @@ func TestHeadForms(t *testing.T) {
 
 func TestErrorsKeepNumbers(t *testing.T) {
 	p := newParser(t)
-	for _, v := range variants {
-		for _, raw := range formatstest.Tickets(t, "testdata/"+v+".txt") {
-			if _, result := formatstest.Check(t, p, &formats.Ticket{Raw: raw, Preamble: head(t, v)}); strings.Contains(result.Error, "0199") {
+	for _, f := range formatstest.Files(t, "testdata") {
+		for _, raw := range f.Tickets {
+			if _, result := formatstest.Check(t, p, f.Ticket(raw)); strings.Contains(result.Error, "0199") {
 				t.Errorf("%s", result.Error)
 			}
 		}
@@ -224,21 +231,12 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-func BenchmarkParse(b *testing.B) {
-	p := newParser(b)
-	preamble := head(b, "named")
-	var tickets []*formats.Ticket
-	for _, raw := range formatstest.Tickets(b, "testdata/named.txt") {
-		ticket := &formats.Ticket{Raw: raw, Preamble: preamble}
-		if result := p.Parse(ticket, new(trunklinev1.Cdr)); result.Outcome == formats.CDR {
-			tickets = append(tickets, ticket)
-		}
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		var cdr trunklinev1.Cdr
-		if result := p.Parse(tickets[i%len(tickets)], &cdr); result.Outcome != formats.CDR {
-			b.Fatal(result)
+// A text where a number stands, or behind a closing quote, is a damaged line.
+func TestOddValues(t *testing.T) {
+	for _, column := range []string{"origCause_value=SEP0011AABBCC01", "destNodeId=Internal", "duration=x", `comment="a"b`} {
+		c, result := formatstest.Check(t, newParser(t), ticket(column))
+		if result.Outcome != formats.CDR || fmt.Sprint(c.Warnings) != "[WARNING_ODD_VALUE]" {
+			t.Errorf("%s: %v %+v", column, c.Warnings, result)
 		}
 	}
 }

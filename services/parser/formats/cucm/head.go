@@ -13,7 +13,9 @@ type layout struct {
 	at [fields]int
 	// attributes are the columns that are kept under their own names.
 	attributes []attribute
-	columns    int
+	// anchors are the columns of numericToo.
+	anchors []int
+	columns int
 	// unnamed tells that the head has no names: fields are taken by position.
 	unnamed bool
 	// cmr tells a file of call management records.
@@ -29,8 +31,8 @@ type attribute struct {
 	kind   kind
 	// other is the column that kind speaks of, -1: none.
 	other int
-	// usual is the value that tells nothing.
-	usual string
+	// usual is the value that tells nothing, of one character.
+	usual byte
 }
 
 type kind uint8
@@ -89,6 +91,9 @@ func compile(columns []string) *layout {
 		if f, ok := names[n]; ok && l.at[f] < 0 {
 			l.at[f] = i
 		}
+		if numericToo[n] {
+			l.anchors = append(l.anchors, i)
+		}
 	}
 	find := func(name string) int {
 		if i, ok := other[name]; ok {
@@ -101,7 +106,7 @@ func compile(columns []string) *layout {
 		if f, ok := names[n]; ok && !attributeToo[f] || n == "" || secret(n) {
 			continue
 		}
-		a := attribute{column: i, name: snake(name), other: -1, usual: "0"}
+		a := attribute{column: i, name: snake(name), other: -1, usual: '0'}
 		switch n {
 		case "origipaddr":
 			a.kind, a.other = address, find("origipv4v6addr")
@@ -114,9 +119,9 @@ func compile(columns []string) *layout {
 		case "lastredirectingpartypattern":
 			a.kind, a.other = unlike, l.at[lastRedirect]
 		case "origprecedencelevel", "destprecedencelevel":
-			a.usual = "4" // routine
+			a.usual = '4' // routine
 		case "calledpartypatternusage":
-			a.usual = "5" // a route pattern
+			a.usual = '5' // a route pattern
 		default:
 			if strings.Contains(n, "transportaddressip") {
 				a.kind = address

@@ -40,7 +40,7 @@ func (r *record) sides() sides {
 	s.to = side{device: r.get(destDevice), party: party(r.get(finalCalled), r.get(finalCalledURI))}
 	s.from.kind = r.what(s.from.device, r.get(origDeviceType), r.get(calling))
 	s.to.kind = r.what(s.to.device, r.get(destDeviceType), r.get(finalCalled))
-	if s.to.kind != trunk && r.number(patternUsage) == usageVoiceMailPort {
+	if s.to.kind != trunk && r.number[patternUsage] == usageVoiceMailPort {
 		s.to.kind = voicemail
 	}
 	s.from.line = channel(r.get(origSpan), r.get(origLeg), s.from.device)
@@ -239,8 +239,8 @@ func (r *record) dialed() {
 // spliced tells whether a feature put the parties together, so that the calling
 // one did not dial the called number.
 func (r *record) spliced() bool {
-	joined := r.number(joinedBy)
-	return splices(joined) || transferred(r.number(lastRedirectedBy), r.number(lastRedirectReason), joined)
+	joined := r.number[joinedBy]
+	return splices(joined) || transferred(r.number[lastRedirectedBy], r.number[lastRedirectReason], joined)
 }
 
 // redirected sets who passed the call on.
@@ -250,7 +250,7 @@ func (r *record) redirected() {
 	if last == "" || last == r.get(finalCalled) || last == cdr.GroupNumber {
 		return
 	}
-	by, reason, joined := r.number(lastRedirectedBy), r.number(lastRedirectReason), r.number(joinedBy)
+	by, reason, joined := r.number[lastRedirectedBy], r.number[lastRedirectReason], r.number[joinedBy]
 	switch {
 	case isBridge(last):
 		kit.Attribute(cdr, "last_redirect_dn", last)
@@ -268,7 +268,7 @@ func (r *record) redirected() {
 func (r *record) group(s sides) (reached bool) {
 	cdr := r.cdr
 	cdr.GroupNumber = r.get(huntPilot)
-	if cdr.GroupNumber == "" && r.number(patternUsage) == usageHuntPilot {
+	if cdr.GroupNumber == "" && r.number[patternUsage] == usageHuntPilot {
 		cdr.GroupNumber = s.to.party
 	}
 	return cdr.GroupNumber != "" && cdr.GroupNumber == s.to.party

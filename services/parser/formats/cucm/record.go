@@ -19,26 +19,41 @@ import (
 type record struct {
 	*parser
 	*layout
-	cdr *trunklinev1.Cdr
+	cdr     *trunklinev1.Cdr
+	columns []string
+	// number of each numeric field; 0 where it is empty or none.
+	number [fields]int64
 }
 
 // get is a field's text; empty where the file has no such column.
 func (r *record) get(f field) string { return r.column(r.at[f]) }
 
 func (r *record) column(i int) string {
-	if i < 0 || i >= len(r.parser.columns) {
+	if uint(i) >= uint(len(r.columns)) {
 		return ""
 	}
-	return r.parser.columns[i]
+	return r.columns[i]
 }
 
-// number is a field's number; an empty one is 0. Another text is an odd value.
-func (r *record) number(f field) int64 {
-	n, ok := number(r.get(f))
-	if !ok {
+// numbers reads the numeric fields. Where a text stands in one, or in another
+// column of numbers, a column may be missing.
+func (r *record) numbers() {
+	odd := r.csv.Stray || r.csv.Behind
+	for _, f := range numeric {
+		if s := r.get(f); s != "" && s != "0" {
+			n, ok := number(s)
+			r.number[f], odd = n, odd || !ok
+		}
+	}
+	for _, i := range r.anchors {
+		if s := r.column(i); s != "" && s != "0" {
+			_, ok := number(s)
+			odd = odd || !ok
+		}
+	}
+	if odd {
 		kit.Warn(r.cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
 	}
-	return n
 }
 
 // number reads a whole number of at most 10 digits and a sign.
@@ -62,7 +77,7 @@ func number(s string) (n int64, ok bool) {
 // cause is a termination cause: 32 bits without sign, which some documents and
 // programs print with one.
 func (r *record) cause(f field) uint32 {
-	n := r.number(f)
+	n := r.number[f]
 	if n < math.MinInt32 || n > math.MaxUint32 {
 		kit.Warn(r.cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
 		return 0
@@ -85,7 +100,7 @@ func isUUID(s string) bool {
 
 // check tells lines that do not fit their head.
 func (r *record) check() formats.Result {
-	have := len(r.parser.columns)
+	have := len(r.columns)
 	if r.fault != "" {
 		return formats.Die("bad_head", r.fault)
 	}
@@ -119,7 +134,7 @@ const releases9to11 = 129
 // read fills the CDR.
 func (r *record) read() formats.Result {
 	cdr := r.cdr
-	start, connected, end := r.number(origination), r.number(connect), r.number(disconnect)
+	start, connected, end := r.number[origination], r.number[connect], r.number[disconnect]
 	if start == 0 {
 		start = connected
 		if start == 0 {
@@ -131,10 +146,10 @@ func (r *record) read() formats.Result {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_START_ASSUMED)
 	}
 	s := r.sides()
-	if s.from.inside() && s.to.kind == unknown && s.to.party == "" && connected == 0 && r.number(destLeg) == 0 {
+	if s.from.inside() && s.to.kind == unknown && s.to.party == "" && connected == 0 && r.number[destLeg] == 0 {
 		return formats.Ignore("off_hook")
 	}
-	kit.SetStart(cdr, time.Unix(start, 0), r.link.Zone)
+	r.zone.SetStart(cdr, time.Unix(start, 0))
 	if end >= start {
 		cdr.EndTime = timestamppb.New(time.Unix(end, 0))
 	}
@@ -157,13 +172,13 @@ func (r *record) read() formats.Result {
 
 // role tells whole calls from parts and copies.
 func (r *record) role() {
-	joined := r.number(joinedBy)
+	joined := r.number[joinedBy]
 	cdr := r.cdr
 	cdr.MoreLegs = isSplit(r.cause(origCause)) || isSplit(r.cause(destCause))
 	switch {
-	case copies(joined, 0), copies(r.number(origRedirectedBy), r.number(origRedirectReason)), copies(r.number(lastRedirectedBy), r.number(lastRedirectReason)):
+	case copies(joined, 0), copies(r.number[origRedirectedBy], r.number[origRedirectReason]), copies(r.number[lastRedirectedBy], r.number[lastRedirectReason]):
 		cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_COPY
-	case cdr.MoreLegs, partial(joined), partial(r.number(origEndedBy)), partial(r.number(destEndedBy)), partial(r.number(lastRedirectedBy)),
+	case cdr.MoreLegs, partial(joined), partial(r.number[origEndedBy]), partial(r.number[destEndedBy]), partial(r.number[lastRedirectedBy]),
 		isBridge(r.get(finalCalled)), isBridge(r.get(calling)):
 		cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_LEG
 	default:
@@ -183,8 +198,8 @@ func (r *record) seconds(from, to int64) uint32 {
 // outcome sets disposition, durations and cause.
 func (r *record) outcome(start, connected, end int64, s sides) {
 	cdr := r.cdr
-	if r.number(wasQueued) == 1 {
-		cdr.QueueSeconds = uint32(max(0, min(r.number(queueWait), 1<<31)))
+	if r.number[wasQueued] == 1 {
+		cdr.QueueSeconds = uint32(max(0, min(r.number[queueWait], 1<<31)))
 	}
 	orig, dest := r.cause(origCause), r.cause(destCause)
 	cause := dest
@@ -195,7 +210,7 @@ func (r *record) outcome(start, connected, end int64, s sides) {
 	if connected == 0 {
 		cdr.RingSeconds = r.seconds(start, end)
 		switch {
-		case r.number(origEndedBy) == byPickup:
+		case r.number[origEndedBy] == byPickup:
 			cdr.Disposition = trunklinev1.Disposition_DISPOSITION_ELSEWHERE
 		case cdr.MoreLegs: // handed over while it rang: what became of it is another record's
 		default:
@@ -203,11 +218,11 @@ func (r *record) outcome(start, connected, end int64, s sides) {
 		}
 		return
 	}
-	talk, ok := number(r.get(duration))
-	if !ok || talk < 0 || r.at[duration] < 0 || r.get(duration) == "" {
+	talk := r.number[duration]
+	if _, ok := number(r.get(duration)); !ok || talk < 0 || r.get(duration) == "" {
 		talk = int64(r.seconds(connected, end))
 	}
-	if cdr.QueueSeconds > 0 && r.number(lastRedirectReason) == reasonQueued {
+	if cdr.QueueSeconds > 0 && r.number[lastRedirectReason] == reasonQueued {
 		cdr.Disposition = trunklinev1.Disposition_DISPOSITION_ABANDONED
 		cdr.RingSeconds = r.seconds(start, end)
 		cdr.LineSeconds = uint32(min(talk, 1<<31))
@@ -224,12 +239,16 @@ func (r *record) outcome(start, connected, end int64, s sides) {
 	}
 }
 
+// keptValue is an attribute on its way into the CDR.
+type keptValue struct{ name, value string }
+
 // keep makes the other columns attributes.
 func (r *record) keep() {
+	kept := r.kept[:0]
 	for i := range r.attributes {
 		a := &r.attributes[i]
 		value := r.column(a.column)
-		if value == "" || value == a.usual {
+		if value == "" || len(value) == 1 && value[0] == a.usual {
 			continue
 		}
 		switch a.kind {
@@ -243,10 +262,14 @@ func (r *record) keep() {
 				continue
 			}
 		}
-		if r.cdr.Attributes == nil {
-			r.cdr.Attributes = make(map[string]string, 40)
-		}
-		r.cdr.Attributes[a.name] = value
+		kept = append(kept, keptValue{a.name, value})
+	}
+	r.kept = kept
+	if r.cdr.Attributes == nil && len(kept) > 0 {
+		r.cdr.Attributes = make(map[string]string, len(kept))
+	}
+	for _, k := range kept {
+		r.cdr.Attributes[k.name] = k.value
 	}
 }
 

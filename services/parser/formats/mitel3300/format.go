@@ -24,7 +24,8 @@
 //     incoming call, and who dialled on an outgoing one.
 //   - call_key is the call identifier with the date, where it is printed;
 //     leg_id its sequence letter. A record is LEG if the letter is not A or
-//     another call was joined.
+//     another call was joined. A tandem call gives a record for each of its trunks:
+//     those behind A, of a call that nobody handed over, are COPY.
 //   - The system identifier is node.
 //
 // Ignored: blank, clock_malfunction, time_change (lines that say so in words),
@@ -34,7 +35,9 @@
 // no_calling_party, year_unknown.
 //
 // Warnings: charset, hour_ambiguous, hour_skipped, odd_value, overflow,
-// year_inferred.
+// short_ticket (the record was cut: it ends before the called party, in a field
+// whose width is known, or in a blank that is not its last column; a cut behind
+// it cannot be told from a record whose blanks were trimmed), year_inferred.
 package mitel3300
 
 import (
@@ -51,6 +54,7 @@ import (
 
 type parser struct {
 	link *kit.Link
+	zone kit.Zone
 }
 
 // New makes the parser of one link. It fails where the settings name a clock or
@@ -62,7 +66,7 @@ func New(link *kit.Link) (formats.Parser, error) {
 	if t := link.Parse.TimeIs; t != "" && t != "start" {
 		return nil, fmt.Errorf("parse.time_is %q: a Mitel 3300 prints when a call started: leave it out, or give start", t)
 	}
-	return &parser{link: link}, nil
+	return &parser{link: link, zone: kit.NewZone(link.Zone)}, nil
 }
 
 // Parse reads one ticket.
@@ -71,14 +75,15 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if !clean {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
 	}
-	line, stamp := unwrap(strings.TrimRight(text, " \t"))
+	trimmed := strings.TrimRight(text, " \t")
+	line, stamp := unwrap(trimmed)
 	if line == "" {
 		return formats.Ignore("blank")
 	}
 	l := detect(line)
 	switch dated, data := shaped(line[1:], "00/00 00:00"), shaped(line[1:], "00-00 00:00"); {
 	case l != nil && dated:
-		return p.record(t, cdr, line, stamp, l)
+		return p.record(t, cdr, line, len(text)-len(trimmed), stamp, l)
 	case l != nil && data:
 		return formats.Ignore("data_call")
 	case l != nil:
@@ -122,8 +127,9 @@ func unwrap(line string) (rest string, stamp kit.Wall) {
 // two reads two digits that are known to be there.
 func two(s string) int { return int(s[0]-'0')*10 + int(s[1]-'0') }
 
-func (p *parser) record(t *formats.Ticket, cdr *trunklinev1.Cdr, line string, stamp kit.Wall, l *layout) formats.Result {
-	for _, gap := range [...]int{l.half + 1, l.digits.first - 1, l.third.first - 1, l.account.first - 1} {
+// record reads a record and the number of blanks that were behind it.
+func (p *parser) record(t *formats.Ticket, cdr *trunklinev1.Cdr, line string, blanks int, stamp kit.Wall, l *layout) formats.Result {
+	for _, gap := range l.gaps {
 		if at(line, gap) != ' ' {
 			return bad("misaligned_columns", line, span{gap, gap}, "a blank between two fields")
 		}
@@ -143,12 +149,9 @@ func (p *parser) record(t *formats.Ticket, cdr *trunklinev1.Cdr, line string, st
 		calling: get(line, l.calling), called: get(line, l.called), third: get(line, l.third),
 		status: at(line, l.status.first), duration: seconds,
 	}
-	for _, party := range [...]struct {
-		name  string
-		place span
-	}{{e.calling, l.calling}, {e.called, l.called}, {e.third, l.third}} {
-		if strings.IndexByte(party.name, ' ') >= 0 {
-			return bad("misaligned_columns", line, party.place, "one party")
+	for _, place := range [...]span{l.calling, l.called, l.third} {
+		if strings.IndexByte(get(line, place), ' ') >= 0 {
+			return bad("misaligned_columns", line, place, "one party")
 		}
 	}
 	if e.status >= '0' && e.status <= '9' {
@@ -156,6 +159,15 @@ func (p *parser) record(t *formats.Ticket, cdr *trunklinev1.Cdr, line string, st
 	}
 	if e.calling == "" && !isTrunk(e.called) {
 		return bad("no_calling_party", line, l.calling, "a station, an attendant or a trunk")
+	}
+	if place, expected := misplaced(line, l); expected != "" {
+		return bad("misaligned_columns", line, place, expected)
+	}
+	if l.short(len(line), blanks) {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
+	}
+	if odd(line, l) || !isParty(e.calling) || !isParty(e.called) {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
 	}
 	e.answered(cdr, line, l)
 
@@ -168,16 +180,16 @@ func (p *parser) record(t *formats.Ticket, cdr *trunklinev1.Cdr, line string, st
 			return formats.Die("bad_start", "columns 1 to 10 before the record: no date; expected @YYYYMMDD@")
 		}
 		stamp.Hour, stamp.Minute, stamp.Second = 23, 59, 59
-		day, _ := stamp.In(p.link.Zone, time.Time{})
-		start, _ := wall.In(p.link.Zone, day)
+		day, _ := p.zone.Time(stamp, time.Time{})
+		start, _ := p.zone.Time(wall, day)
 		wall.Year = start.In(p.link.Zone).Year()
 	}
-	start, warnings := wall.In(p.link.Zone, near)
+	start, warnings := p.zone.Time(wall, near)
 	if start.IsZero() {
 		return formats.Die("year_unknown", "the record prints no year, and nothing tells when it was written: import it from a file with its time, or through a buffer that stamps it @YYYYMMDD@")
 	}
 	kit.Warn(cdr, warnings...)
-	kit.SetStart(cdr, start, p.link.Zone)
+	p.zone.SetStart(cdr, start)
 	cdr.TimePrecisionSeconds = 60
 	if l.seconds {
 		cdr.TimePrecisionSeconds = 1
@@ -242,7 +254,10 @@ func (p *parser) identity(cdr *trunklinev1.Cdr, line string, l *layout, start ti
 	cdr.LegId = get(line, l.sequence)
 	associated := get(line, l.associated)
 	kit.Attribute(cdr, "associated_call_id", associated)
-	if associated != "" || cdr.LegId > "A" {
+	switch {
+	case cdr.LegId > "A" && associated == "" && cdr.Direction == trunklinev1.Direction_DIRECTION_TRANSIT && cdr.TransferredFrom+cdr.TransferredTo == "":
+		cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_COPY
+	case associated != "" || cdr.LegId > "A":
 		cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_LEG
 	}
 	if cdr.CallId = get(line, l.callID); cdr.CallId != "" {
@@ -253,22 +268,15 @@ func (p *parser) identity(cdr *trunklinev1.Cdr, line string, l *layout, start ti
 
 // attributes keeps what has no place of its own.
 func attributes(cdr *trunklinev1.Cdr, line string, l *layout) {
-	for _, a := range [...]struct {
-		name  string
-		place span
-	}{
-		{"speed_call_flag", l.flag},
-		{"route_optimization", l.route},
-		{"mlpp_level", l.level},
-		{"suite_id", l.suite},
-		{"two_b_channel_transfer", l.twoChannel},
-		{"calling_ehdu", l.callingEHDU},
-		{"called_ehdu", l.calledEHDU},
-		{"calling_location", l.callingLocation},
-		{"called_location", l.calledLocation},
-	} {
-		kit.Attribute(cdr, a.name, get(line, a.place))
-	}
+	kit.Attribute(cdr, "speed_call_flag", get(line, l.flag))
+	kit.Attribute(cdr, "route_optimization", get(line, l.route))
+	kit.Attribute(cdr, "mlpp_level", get(line, l.level))
+	kit.Attribute(cdr, "suite_id", get(line, l.suite))
+	kit.Attribute(cdr, "two_b_channel_transfer", get(line, l.twoChannel))
+	kit.Attribute(cdr, "calling_ehdu", get(line, l.callingEHDU))
+	kit.Attribute(cdr, "called_ehdu", get(line, l.calledEHDU))
+	kit.Attribute(cdr, "calling_location", get(line, l.callingLocation))
+	kit.Attribute(cdr, "called_location", get(line, l.calledLocation))
 }
 
 func bad(reason, line string, place span, expected string) formats.Result {

@@ -1,8 +1,10 @@
 package mitel3300
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,10 @@ import (
 	"trunkline.internal/services/parser/formats/formatstest"
 	"trunkline.internal/services/parser/formats/kit"
 )
+
+const model = "mitel-3300"
+
+func TestTickets(t *testing.T) { formatstest.Run(t, New) }
 
 // The columns as the vendor's summary of fields and independent readers print
 // them; what is derived from the widths must meet them.
@@ -63,7 +69,53 @@ const (
 	incoming = " 11/12 02:15P 00:00:12 T015  004 201                         201                     000  "
 )
 
-func TestTickets(t *testing.T) {
+// show prints what the tables assert.
+func show(c *trunklinev1.Cdr, r formats.Result) string {
+	switch r.Outcome {
+	case formats.Ignored:
+		return "ignored " + r.Reason
+	case formats.Dead:
+		return "dead " + r.Reason
+	}
+	word := func(s fmt.Stringer) string {
+		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
+		return w
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s %s", word(c.RecordRole), word(c.Direction), word(c.Network), word(c.Disposition))
+	fmt.Fprintf(&b, " %s ring %d talk %d line %d", c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds)
+	fmt.Fprintf(&b, " %s>%s ext %s", c.CallingNumber, c.CalledNumber, c.Extension)
+	for _, f := range []struct{ name, value string }{
+		{"did", c.Did},
+		{"outside", c.ExternalNumber},
+		{"e164", c.ExternalE164},
+		{"trunk", c.Trunk},
+		{"out", c.TrunkOut},
+		{"from", c.TransferredFrom},
+		{"to", c.TransferredTo},
+		{"account", c.AccountCode},
+		{"key", c.CallKey},
+		{"leg", c.LegId},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, " %s %s", f.name, f.value)
+		}
+	}
+	if c.ChargeUnits > 0 {
+		fmt.Fprintf(&b, " units %d", c.ChargeUnits)
+	}
+	for _, w := range c.Warnings {
+		b.WriteString(" " + strings.TrimPrefix(w.String(), "WARNING_"))
+	}
+	return b.String()
+}
+
+func parse(t testing.TB, p formats.Parser, line string, near time.Time) (*trunklinev1.Cdr, formats.Result) {
+	t.Helper()
+	return formatstest.Check(t, p, &formats.Ticket{Raw: []byte(line), Near: near})
+}
+
+func TestFields(t *testing.T) {
 	for _, tc := range []struct{ name, line, want string }{
 		{"outgoing", outgoing, "CALL OUTBOUND PUBLIC ANSWERED 2026-11-12T13:05:00Z ring 0 talk 400 line 0 2034>00199001234 ext 2034 outside 0199001234 e164 +33199001234 trunk T012 account 000123456789 YEAR_INFERRED"},
 		{"incoming, afternoon", incoming, "CALL INBOUND PUBLIC ANSWERED 2026-11-12T13:15:00Z ring 4 talk 12 line 0 >201 ext 201 did 201 trunk T015 YEAR_INFERRED"},
@@ -219,6 +271,29 @@ func TestSamples(t *testing.T) {
 		})
 		if err != nil || n != len(tc.want) {
 			t.Errorf("%s: %d records, want %d; %v", tc.file, n, len(tc.want), err)
+		}
+	}
+}
+
+// A record that was cut ends before the called party, in the system identifier,
+// or in a blank that is not its last column.
+func TestShort(t *testing.T) {
+	for end, short := range map[int]bool{30: true, 61: true, 65: false, 66: true, 85: true, 87: true, 88: false, 89: true, 90: false} {
+		c, r := parse(t, formatstest.New(t, model, New), outgoing[:end], formatstest.Near)
+		if r.Outcome != formats.CDR || slices.Contains(c.Warnings, trunklinev1.Warning_WARNING_SHORT_TICKET) != short {
+			t.Errorf("%d columns: %v %+v, want %v", end, c.Warnings, r, short)
+		}
+	}
+}
+
+// A column too few or too many shows in the fields behind it.
+func TestShifted(t *testing.T) {
+	for _, line := range []string{
+		strings.Replace(outgoing, "001234 ", "001234", 1), strings.Replace(outgoing, "T012 ", "T012", 1), strings.Replace(outgoing, "6789 ", "6789", 1),
+		strings.Replace(outgoing, "T012 ", "T012  ", 1), strings.Replace(outgoing, " 00199", "00199", 1), outgoing + outgoing,
+	} {
+		if _, r := parse(t, formatstest.New(t, model, New), line, formatstest.Near); r.Reason != "misaligned_columns" {
+			t.Errorf("%q: %+v", line, r)
 		}
 	}
 }

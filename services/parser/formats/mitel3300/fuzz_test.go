@@ -1,30 +1,15 @@
 package mitel3300
 
 import (
-	"path/filepath"
 	"testing"
 
-	"trunkline.internal/services/parser/formats"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats/formatstest"
 )
 
 func FuzzParse(f *testing.F) {
-	for _, v := range variants {
-		for _, raw := range formatstest.Tickets(f, filepath.Join("testdata", v+".txt")) {
-			f.Add(raw, true)
-		}
-	}
-	f.Add([]byte("@99999999@99/99 99:99:99  9999:99:99 T1"), false)
-	p := formatstest.New(f, model, New)
-	f.Fuzz(func(t *testing.T, raw []byte, near bool) {
-		ticket := &formats.Ticket{Raw: raw}
-		if near {
-			ticket.Near = formatstest.Near
-		}
-		cdr, result := formatstest.Check(t, p, ticket)
-		if result.Outcome != formats.CDR {
-			return
-		}
+	f.Add([]byte("@99999999@99/99 99:99:99  9999:99:99 T1"), uint8(0), int64(0))
+	formatstest.Fuzz(f, New, func(t testing.TB, cdr *trunklinev1.Cdr) {
 		if (cdr.CallKey == "") != (cdr.CallId == "") {
 			t.Fatalf("call key %q of call %q", cdr.CallKey, cdr.CallId)
 		}

@@ -32,6 +32,9 @@ type layout struct {
 	callingLocation, calledLocation span
 	half                            int // P or A of a 12-hour clock
 	seconds                         bool
+	// gaps are the columns that are always blank; inferred, those of Extended
+	// Reporting that should be.
+	gaps, inferred []int
 }
 
 func newLayout(extended, seconds, reporting bool) *layout {
@@ -88,6 +91,16 @@ func newLayout(extended, seconds, reporting bool) *layout {
 		l.calledEHDU = next(l.callingEHDU, 1, 7)
 		l.callingLocation = next(l.calledEHDU, 1, 5)
 		l.calledLocation = next(l.callingLocation, 1, 5)
+	}
+	l.gaps = []int{
+		l.half + 1, l.digits.first - 1, l.third.first - 1, l.account.first - 1, l.ani.first - 1, l.dnis.first - 1,
+		l.callID.first - 1, l.associated.first - 1,
+	}
+	if reporting {
+		l.inferred = []int{
+			l.suite.first - 1, l.twoChannel.first - 1, l.callingEHDU.first - 1, l.calledEHDU.first - 1, l.callingLocation.first - 1,
+			l.calledLocation.first - 1,
+		}
 	}
 	return l
 }
@@ -185,15 +198,13 @@ func index(b bool) int {
 // systemAt tells three digits in the place of the system identifier and no digit
 // on either side.
 func systemAt(line string, l *layout) bool {
-	digit := func(c byte) bool { return c >= '0' && c <= '9' }
 	return l.system.last <= len(line) && shaped(line[l.system.first-1:], "000") &&
 		!digit(at(line, l.route.first)) && !digit(at(line, l.system.last+1))
 }
 
 // callIDAt tells a call identifier in its place: a letter and seven digits.
 func callIDAt(line string, l *layout) bool {
-	id := get(line, l.callID)
-	return len(id) == 8 && id[0] >= 'A' && id[0] <= 'Z' && kit.Digits(id[1:])
+	return isCallID(get(line, l.callID))
 }
 
 // classify says what a line without the shape of a record is, if it is known.
@@ -214,4 +225,63 @@ func classify(line string) (ignored string) {
 		return "time_change"
 	}
 	return ""
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+// misplaced finds a field behind the parties that holds a part of another one:
+// there a record with a column too few or too many shows.
+func misplaced(line string, l *layout) (place span, expected string) {
+	for _, place := range [...]span{l.flag, l.route} {
+		if digit(at(line, place.first)) {
+			return place, "a letter"
+		}
+	}
+	for _, place := range [...]span{l.ani, l.dnis, l.callID, l.associated} {
+		if strings.ContainsAny(get(line, place), "/:") {
+			return place, "a number or an identifier, but no time"
+		}
+	}
+	return span{}, ""
+}
+
+// odd tells fields that are not as the vendor describes them.
+func odd(line string, l *layout) bool {
+	for _, gap := range l.inferred {
+		if at(line, gap) != ' ' {
+			return true
+		}
+	}
+	for _, place := range [...]span{l.ani, l.dnis} {
+		if at(line, place.first) == ' ' && get(line, place) != "" {
+			return true
+		}
+	}
+	for _, place := range [...]span{l.callID, l.associated} {
+		if id := get(line, place); id != "" && !isCallID(id) && len(line) >= place.last {
+			return true
+		}
+	}
+	id, sequence := get(line, l.system), at(line, l.sequence.first)
+	return id != "" && len(id) < 3 && len(line) >= l.system.last || sequence != ' ' && (sequence < 'A' || sequence > 'Z') ||
+		strings.IndexByte(" SFR", at(line, l.flag.first)) < 0
+}
+
+// isCallID tells a call identifier: plane, system and number of the call.
+func isCallID(s string) bool {
+	return len(s) == 8 && s[0] >= 'A' && s[0] <= 'Z' && kit.Digits(s[1:])
+}
+
+// short tells a record that was cut, by the column in which its text ends and the
+// blanks behind it: they are those up to the end of the record, or were trimmed.
+func (l *layout) short(end, blanks int) bool {
+	within := func(s span) bool { return end >= s.first && end < s.last }
+	if end < l.called.first || within(l.system) || within(l.callID) || within(l.associated) {
+		return true
+	}
+	switch end + blanks {
+	case end, l.level.last, l.dnis.last, l.associated.last, l.calledLocation.last:
+		return false
+	}
+	return true
 }

@@ -22,6 +22,11 @@ func isTrunk(party string) bool {
 	return len(party) > 1 && (party[0] == 'T' || party[0] == 'X') && kit.Digits(party[1:])
 }
 
+// isParty tells what can be one, none included.
+func isParty(s string) bool {
+	return s == "" || isTrunk(s) || kit.Dialable(s) || len(s) > 3 && s[:3] == "ATT" && kit.Digits(s[3:])
+}
+
 // private tells a trunk of the private network: X, a tie line or the IP network,
 // unless the settings say that it leads outside.
 func (p *parser) private(trunk string) bool {
@@ -206,7 +211,7 @@ func (e *ends) disposition(cdr *trunklinev1.Cdr) trunklinev1.Disposition {
 func (e *ends) transfer(cdr *trunklinev1.Cdr, line string, l *layout) {
 	flag, listed := get(line, l.transfer), get(line, l.listed)
 	if n := len(listed); n > 0 { // with Extended Reporting: on either side of the listed number
-		switch digit := func(c byte) bool { return c >= '0' && c <= '9' }; {
+		switch {
 		case !digit(listed[0]):
 			flag, listed = listed[:1], strings.TrimLeft(listed[1:], " ")
 		case !digit(listed[n-1]):

@@ -217,7 +217,7 @@ func (c *call) rest() {
 	if cost := c.decoded(c.cost); cost != "" {
 		amount, currency, ok := charge(cost)
 		switch {
-		case !ok:
+		case !ok || len(c.text) >= c.cost.to && !c.full(c.cost): // it ends in the last column
 			kit.Attribute(cdr, "cost", cost)
 			kit.Warn(cdr, trunklinev1.Warning_WARNING_ODD_VALUE)
 		case amount != "":
@@ -231,4 +231,21 @@ func (c *call) rest() {
 	if end := c.layout.cd.to; len(c.line.text) > end && strings.Trim(c.line.text[end:], " ") != "" {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_EXTRA_COLUMNS)
 	}
+	if c.short() {
+		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
+	}
+}
+
+// short tells a line that was cut. The PBX prints the blanks at its end or not:
+// a shorter line that ends in one is neither. Type B always prints the cost of a
+// call that has a duration.
+func (c *call) short() bool {
+	end := len(c.text)
+	switch {
+	case end < c.layout.cd.to && c.text[end-1] == ' ':
+		return true
+	case c.timed && c.name == 'B' && end <= c.cost.from:
+		return true
+	}
+	return end > c.cost.from && end < c.cost.to
 }

@@ -37,7 +37,9 @@
 // Warnings: MASKED, OVERFLOW (a field or the duration is full, or the trunk is
 // 00), START_ASSUMED (an intercom line tells no duration; the duration is full;
 // the clock was changed), EXTRA_COLUMNS, CHARSET, ODD_VALUE, HOUR_AMBIGUOUS,
-// HOUR_SKIPPED.
+// HOUR_SKIPPED, SHORT_TICKET (the line was cut: it is short and ends in a blank,
+// or in or before a cost; a cut behind the duration or in the account code cannot
+// be told from a line whose blanks were trimmed).
 package panasonic
 
 import (
@@ -57,11 +59,12 @@ type parser struct {
 	order *order
 	// starts tells that the printed time is the call's start.
 	starts bool
+	zone   kit.Zone
 }
 
 // New makes the parser of a link.
 func New(link *kit.Link) (formats.Parser, error) {
-	p := &parser{link: link}
+	p := &parser{link: link, zone: kit.NewZone(link.Zone)}
 	switch link.Parse.TimeIs {
 	case "", "end":
 	case "start":
@@ -162,19 +165,19 @@ func (c *call) times(w kit.Wall, told bool, near time.Time) {
 	case !told:
 		printed = near.Truncate(time.Minute)
 	case c.starts && !near.IsZero():
-		printed, warnings = w.In(c.link.Zone, near.Add(-length))
+		printed, warnings = c.zone.Time(w, near.Add(-length))
 	default:
-		printed, warnings = w.In(c.link.Zone, near)
+		printed, warnings = c.zone.Time(w, near)
 	}
 	kit.Warn(c.cdr, warnings...)
 	if c.starts && told {
-		kit.SetStart(c.cdr, printed, c.link.Zone)
+		c.zone.SetStart(c.cdr, printed)
 		if c.timed && !assumed {
 			c.cdr.EndTime = timestamppb.New(printed.Add(length))
 		}
 		return
 	}
-	kit.SetStart(c.cdr, printed.Add(-length), c.link.Zone)
+	c.zone.SetStart(c.cdr, printed.Add(-length))
 	if told && !goesOn {
 		c.cdr.EndTime = timestamppb.New(printed)
 	}

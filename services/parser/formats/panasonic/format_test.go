@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,14 @@ const (
 	datedAt     = "%s 17:18    401 01 0199002002           00:00'40 EU00000.00"
 	doubledHour = "25/10/26 02:30    401 01 0199002002           00:00'40 EU00000.00"
 )
+
+func TestTickets(t *testing.T) { formatstest.Run(t, panasonic.New) }
+
+func dmy(s *pbx.Settings) { s.Parse.DateOrder = "dmy" }
+
+func newParser(t testing.TB, change ...func(*pbx.Settings)) formats.Parser {
+	return formatstest.New(t, "panasonic-kx", panasonic.New, change...)
+}
 
 func parse(t testing.TB, p formats.Parser, raw string, near time.Time) (*trunklinev1.Cdr, formats.Result) {
 	t.Helper()
@@ -211,7 +220,7 @@ func TestSettings(t *testing.T) {
 
 // An error never shows a number.
 func TestErrorsKeepNumbers(t *testing.T) {
-	for _, raw := range formatstest.Tickets(t, "testdata/dead.txt") {
+	for _, raw := range formatstest.Load(t, "testdata/dead.txt").Tickets {
 		if _, result := parse(t, newParser(t, dmy), string(raw), formatstest.Near); strings.Contains(result.Error, "0199") {
 			t.Errorf("%s", result.Error)
 		}
@@ -279,23 +288,6 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-func BenchmarkParse(b *testing.B) {
-	p := newParser(b, dmy)
-	var tickets []*formats.Ticket
-	for _, file := range []string{"type-a", "type-b", "type-c"} {
-		for _, raw := range formatstest.Tickets(b, "testdata/"+file+".txt") {
-			tickets = append(tickets, &formats.Ticket{Raw: raw, Near: formatstest.Near})
-		}
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		var cdr trunklinev1.Cdr
-		if result := p.Parse(tickets[i%len(tickets)], &cdr); result.Outcome != formats.CDR {
-			b.Fatal(result)
-		}
-	}
-}
-
 // Digits hidden before the mark of a transfer are hidden digits, and no name.
 func TestMaskedAndTransferred(t *testing.T) {
 	for dial, tail := range map[string]string{"019900XXXX- ": "-", "019900XXXX-2010 ": "-2010"} {
@@ -308,5 +300,35 @@ func TestMaskedAndTransferred(t *testing.T) {
 		if !c.Masked || c.ExternalNumber != "019900????" || c.CalledName != "" {
 			t.Errorf("%q: masked %v, external %q, name %q", line, c.Masked, c.ExternalNumber, c.CalledName)
 		}
+	}
+}
+
+// A line that was cut ends in a blank, or in or before a cost; one whose blanks
+// were trimmed does not.
+func TestShort(t *testing.T) {
+	for line, short := range map[string]bool{
+		chargedOut:                                    false,
+		strings.TrimRight(chargedOut, " "):            false,
+		chargedOut[:len(chargedOut)-1]:                true,
+		chargedOut[:strings.Index(chargedOut, " EU")]: true,
+		chargedOut[:strings.Index(chargedOut, ".50")]: true,
+		answeredIn[:len(answeredIn)-1]:                false,
+		answeredIn[:strings.Index(answeredIn, "TR")]:  true,
+		intercom:       false,
+		intercom + " ": true,
+	} {
+		c, result := parse(t, newParser(t, dmy), line, formatstest.Near)
+		if result.Outcome != formats.CDR || slices.Contains(c.Warnings, trunklinev1.Warning_WARNING_SHORT_TICKET) != short {
+			t.Errorf("%q: %v %+v, want %v", line, c.Warnings, result, short)
+		}
+	}
+}
+
+// An intercom of type A that a serial box trimmed. It is no golden ticket: less a
+// byte of its extension it is one of type B, which nothing can tell.
+func TestTrimmedIntercom(t *testing.T) {
+	c, r := parse(t, newParser(t, dmy), "20/11/26 15:50     201    EXT202", formatstest.Near)
+	if r.Outcome != formats.CDR || c.CallingNumber != "201" || c.CalledNumber != "202" || c.Direction != trunklinev1.Direction_DIRECTION_INTERNAL {
+		t.Errorf("%v %v", r, c)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +19,7 @@ import (
 
 const model = "avaya-ipoffice"
 
-var variants = []string{"segments", "charges", "targeting", "names", "others"}
-
-func TestGolden(t *testing.T) {
-	for _, v := range variants {
-		t.Run(v, func(t *testing.T) { formatstest.Golden(t, formatstest.New(t, model, New), v, nil) })
-	}
-}
+func TestTickets(t *testing.T) { formatstest.Run(t, New) }
 
 // brief prints a ticket without the numbers of outsiders.
 func brief(c *trunklinev1.Cdr, r formats.Result) string {
@@ -58,7 +53,7 @@ func show(c *trunklinev1.Cdr, r formats.Result) string {
 	return b.String()
 }
 
-func TestTickets(t *testing.T) {
+func TestFields(t *testing.T) {
 	const tail = ",,,,,,,,,,,,,,"
 	for _, tc := range []struct{ name, ticket, want string }{
 		{
@@ -291,19 +286,16 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-func BenchmarkParse(b *testing.B) {
-	p := formatstest.New(b, model, New)
-	var tickets []*formats.Ticket
-	for _, v := range []string{"segments", "charges", "targeting"} {
-		for _, raw := range formatstest.Tickets(b, filepath.Join("testdata", v+".txt")) {
-			tickets = append(tickets, &formats.Ticket{Raw: raw, Near: formatstest.Near})
-		}
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		var cdr trunklinev1.Cdr
-		if r := p.Parse(tickets[i%len(tickets)], &cdr); r.Outcome != formats.CDR {
-			b.Fatal(r)
+// A ticket that ends between the numbers of columns that are known was cut.
+func TestShort(t *testing.T) {
+	f := formatstest.Load(t, "testdata/charges.txt")
+	p := f.Parser(t, New)
+	columns := strings.Split("2026/11/09 16:28:27,00:00:38,9,12,O,99040,00199008765,,0,1009687,0,E12,Zim12,T9001,Line 1.1,0,0,,,Zim12,0.0618,,0001.45,1,0,618,1.00,U,Zim12,,192.0.2.130,38411,192.0.2.130,38414,2026/11/09 16:29:21,6,A", ",")
+	for n := fewest; n <= len(columns); n++ {
+		whole := n == 15 || n == 17 || n == 30 || n >= 34 && n != 36
+		c, r := formatstest.Check(t, p, f.Ticket([]byte(strings.Join(columns[:n], ","))))
+		if r.Outcome != formats.CDR || slices.Contains(c.Warnings, trunklinev1.Warning_WARNING_SHORT_TICKET) == whole {
+			t.Errorf("%d columns: %v %+v", n, c.Warnings, r)
 		}
 	}
 }
