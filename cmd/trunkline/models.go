@@ -139,9 +139,18 @@ func firewall(o pbx.Offer) string {
 	return ""
 }
 
+// anyPort stands where a model has no usual port.
+const anyPort = 4000
+
 // paste is a link's YAML for the model's usual wire.
 func paste(m *pbx.Model, o pbx.Offer) string {
-	wire := ""
+	if o.Port == 0 {
+		o.Port = anyPort
+	}
+	wire, more := "", ""
+	if m.ByLayout {
+		more = ", parse: {layout: tickets.yaml}"
+	}
 	switch o.Wire {
 	case pbx.TCPListen:
 		wire = fmt.Sprintf(`tcp: {listen: ":%d", allow: [192.0.2.10/32]}`, o.Port)
@@ -155,5 +164,5 @@ func paste(m *pbx.Model, o pbx.Offer) string {
 	case pbx.MySQL:
 		wire = fmt.Sprintf(`mysql: {addr: "192.0.2.10:%d", database: asteriskcdrdb, user: trunkline, password_env: PBX_PASSWORD}`, o.Port)
 	}
-	return fmt.Sprintf("- {id: main, model: %s, %s}", m.ID, wire)
+	return fmt.Sprintf("- {id: main, model: %s, %s%s}", m.ID, wire, more)
 }

@@ -219,7 +219,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no model", nil, []string{"model"}},
 		{"an unknown one", []string{"--model", "bogus"}, []string{`"bogus": `, "trunkline models"}},
 		{"a misspelt one", []string{"--model", "avaya-ipofice"}, []string{`is it "avaya-ipoffice"?`}},
-		{"one without format", []string{"--model", "wazo"}, []string{"wazo"}},
+		{"one without layout", []string{"--model", "custom"}, []string{"parse.layout"}},
 		{"no zone", []string{"--model", "asterisk", "--timezone", "Mars/Base"}, []string{"Mars/Base", "Europe/Paris"}},
 		{"no time", []string{"--model", "asterisk", "--received-at", "yesterday"}, []string{"--received-at", "yesterday", "2026-11-22T19:00:00Z"}},
 		{"no order", []string{"--model", "panasonic-kx", "--date-order", "dym"}, []string{"dym", "dmy, mdy, ymd, ydm"}},
