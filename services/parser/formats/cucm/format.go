@@ -116,6 +116,7 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if !clean {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
 	}
+	kit.ExpectAttributes(cdr, 14)
 	r.numbers()
 	return r.read()
 }

@@ -64,6 +64,7 @@ func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	if p.replaced {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
 	}
+	kit.ExpectAttributes(cdr, 14)
 	if result := p.mapping.Fill(&p.columns, t.Near, cdr); result.Outcome != formats.CDR {
 		return result
 	}

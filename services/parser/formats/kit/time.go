@@ -136,7 +136,13 @@ func Attribute(cdr *trunklinev1.Cdr, name, value string) {
 		return
 	}
 	if cdr.Attributes == nil {
-		cdr.Attributes = make(map[string]string, 8)
+		ExpectAttributes(cdr, 8)
 	}
 	cdr.Attributes[name] = value
+}
+
+// ExpectAttributes makes room for as many attributes as the format's tickets
+// usually have: a map that grows costs more than all that is put into it.
+func ExpectAttributes(cdr *trunklinev1.Cdr, n int) {
+	cdr.Attributes = make(map[string]string, n)
 }
