@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"trunkline.internal/services/ingest-poll/internal/journal"
@@ -43,11 +41,13 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 		}
 		result, err := f.treatOne(ctx, c, e)
 		switch {
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, errChanged):
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, ErrChanged):
 			// Gone already, or to be collected again: the next look sees it.
+		case errors.Is(err, ErrAway):
+			return err
 		case err != nil:
 			f.Metrics.File("kept")
-			f.Alarms.Raise("after", fmt.Errorf("file %s is collected but cannot be cleared away: may the user that runs trunkline write in %s? %w", c.name, f.dir, err))
+			f.Alarms.Raise("after", fmt.Errorf("file %s is collected but cannot be cleared away: may the user that runs trunkline do that at %s? %w", c.name, f.Where(""), err))
 			if failed++; failed == maxUncleared {
 				return nil // it is the folder, not the file
 			}
@@ -60,50 +60,30 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 }
 
 func (f *Folder) treatOne(ctx context.Context, c candidate, e *journal.Entry) (result string, err error) {
-	from := f.path(c.name)
-	info, err := os.Lstat(from)
-	if err != nil {
-		return "", err
-	}
-	if info.Size() != c.size || info.ModTime().UnixNano() != c.time {
-		return "", errChanged
-	}
 	switch {
 	case f.after.Delete != nil:
-		return "deleted", f.remove(ctx, from, c, e)
+		// Nothing else can be read again: it must be the bytes that were collected.
+		if err := f.verify(ctx, c, e); err != nil {
+			return "", err
+		}
+		if err := f.Delete(ctx, c.entry()); err != nil {
+			return "", err
+		}
+		f.Log.Info("a collected file was deleted", "name", c.name, "size", c.size, "sha256", e.Sum, "tickets", e.Tickets)
+		return "deleted", nil
 	case f.after.Rename:
-		to, err := freeName(f.dir, c.name, ".old")
-		if err != nil {
-			return "", err
-		}
-		if err := os.Rename(from, to); err != nil {
-			return "", err
-		}
-		return "renamed", syncDir(f.dir)
+		return "renamed", f.Rename(ctx, c.entry())
 	}
-	return "moved", f.move(from, c)
+	return "moved", f.Move(ctx, c.entry(), f.after.Move)
 }
 
-// remove deletes a file, after making sure that it is the bytes that were
-// collected: nothing else can be read again.
-func (f *Folder) remove(ctx context.Context, from string, c candidate, e *journal.Entry) error {
-	if err := f.verify(ctx, from, c, e); err != nil {
-		return err
-	}
-	if err := os.Remove(from); err != nil {
-		return err
-	}
-	f.Log.Info("a collected file was deleted", "name", c.name, "size", c.size, "sha256", e.Sum, "tickets", e.Tickets)
-	return syncDir(f.dir)
-}
-
-func (f *Folder) verify(ctx context.Context, from string, c candidate, e *journal.Entry) error {
-	file, err := f.open(from)
+func (f *Folder) verify(ctx context.Context, c candidate, e *journal.Entry) error {
+	file, err := f.Open(ctx, c.entry())
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := same(file, c); err != nil {
+	if err := same(file, c.entry()); err != nil {
 		return err
 	}
 	s, err := sum(ctx, file, c.size, 0)
@@ -114,69 +94,7 @@ func (f *Folder) verify(ctx context.Context, from string, c candidate, e *journa
 		// Other bytes under the same size and time: collect them.
 		e.Time = 0
 		f.journal.Put(e)
-		return errChanged
+		return ErrChanged
 	}
-	return same(file, c)
-}
-
-func (f *Folder) move(from string, c candidate) error {
-	if err := os.MkdirAll(f.after.Move, 0o750); err != nil {
-		return err
-	}
-	to, err := freeName(f.after.Move, c.name, "")
-	if err != nil {
-		return err
-	}
-	err = f.osRename(from, to)
-	if errors.Is(err, errOtherDisk) {
-		return f.moveFar(from, to, c)
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncDir(f.after.Move), syncDir(f.dir))
-}
-
-// moveFar moves to another file system: the copy is on disk under its name
-// before the file is removed.
-func (f *Folder) moveFar(from, to string, c candidate) error {
-	part := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".part")
-	if err := f.copyFile(from, part, c); err != nil {
-		_ = os.Remove(part)
-		return err
-	}
-	if err := os.Rename(part, to); err != nil {
-		_ = os.Remove(part)
-		return err
-	}
-	if err := syncDir(f.after.Move); err != nil {
-		return err
-	}
-	if err := os.Remove(from); err != nil {
-		return err
-	}
-	return syncDir(f.dir)
-}
-
-func (f *Folder) copyFile(from, to string, c candidate) error {
-	in, err := f.open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = same(in, c)
-	}
-	if err == nil {
-		err = out.Sync()
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return os.Chtimes(to, time.Time{}, c.written())
+	return same(file, c.entry())
 }

@@ -88,7 +88,7 @@ func TestAfterMoveToAnotherDisk(t *testing.T) {
 	r.clock.Add(DefaultSettle)
 	wrote := r.clock.Now().Add(-DefaultSettle)
 	// A rename across disks fails with this error and no other.
-	r.osRename = func(from, to string) error {
+	r.Source.(*disk).osRename = func(from, to string) error {
 		if filepath.Dir(from) == r.dir {
 			return &os.LinkError{Op: "rename", Old: from, New: to, Err: errOtherDisk}
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"trunkline.internal/services/ingest-poll/internal/pack"
@@ -56,7 +54,7 @@ func (f *Folder) failed(ctx context.Context, c candidate, err error) error {
 		f.Metrics.File("vanished")
 		delete(f.seen, c.name)
 		return nil
-	case errors.Is(err, errChanged):
+	case errors.Is(err, ErrChanged):
 		f.Metrics.File("changed")
 		delete(f.seen, c.name) // it has to settle again
 		return nil
@@ -73,19 +71,23 @@ func (f *Folder) failed(ctx context.Context, c candidate, err error) error {
 	case !hopeless:
 		it.err = fmt.Errorf("file %s cannot be collected, attempt %d of %d: %w", c.name, it.attempts, maxAttempts, err)
 		it.next = f.Now().Add(pauses[it.attempts-1])
-	case f.set.Grows:
+	case !c.whole:
 		// Never moved: the PBX may be writing it.
 		it.err = fmt.Errorf("file %s cannot be collected: %s: %w", c.name, remedy(err), err)
 		it.next = f.Now().Add(stuckPause)
 	default:
-		asideErr := f.aside(c, it.attempts, err)
+		asideErr := f.aside(ctx, c, it.attempts, err)
 		if asideErr == nil {
 			delete(f.failures, c.name)
 			delete(f.seen, c.name)
 			f.journal.Remove(c.name)
 			return nil
 		}
-		it.err = fmt.Errorf("file %s cannot be collected and not be moved aside either: %s: %w", c.name, remedy(err), errors.Join(err, asideErr))
+		if errors.Is(asideErr, ErrStays) {
+			it.err = fmt.Errorf("file %s cannot be collected: %s: %w", c.name, remedy(err), err)
+		} else {
+			it.err = fmt.Errorf("file %s cannot be collected and not be moved aside either: %s: %w", c.name, remedy(err), errors.Join(err, asideErr))
+		}
 		it.next = f.Now().Add(stuckPause)
 	}
 	f.Alarms.Raise("file "+c.name, it.err)
@@ -99,52 +101,21 @@ func remedy(err error) string {
 	case errors.Is(err, pack.ErrHeadTooLong):
 		return "is it a ticket file of the model that the link names?"
 	}
-	return "look at the disk or the share"
+	return "look at the disk, the share or the server"
 }
-
-// asideDir is where files go that cannot be collected. Its name begins with a
-// dot, and it is a folder: it is never collected.
-const asideDir = ".trunkline-aside"
 
 // aside moves a file away whole, and writes beside it why.
-func (f *Folder) aside(c candidate, attempts int, why error) error {
-	dir := filepath.Join(f.dir, asideDir)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	to, err := freeName(dir, c.name, "")
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.path(c.name), to); err != nil {
-		return err
-	}
+func (f *Folder) aside(ctx context.Context, c candidate, attempts int, why error) error {
 	text := fmt.Sprintf("file:     %s, %d bytes, written %s\nlink:     site %s, link %s\nwhen:     %s, after %d attempts\nwhat:     %s\nremedy:   %s; then move it back to\n          %s\n",
-		c.name, c.size, c.written().UTC().Format(time.RFC3339), f.Site, f.Link.Link, f.Now().UTC().Format(time.RFC3339), attempts, why, remedy(why), f.path(c.name))
+		c.name, c.size, c.written().UTC().Format(time.RFC3339), f.Site, f.Link.Link, f.Now().UTC().Format(time.RFC3339), attempts, why, remedy(why), f.Where(c.name))
+	to, err := f.Aside(ctx, c.entry(), text)
+	if to == "" {
+		return err
+	}
 	f.Metrics.File("aside")
 	f.Log.Error("a file was moved aside: none of its tickets is lost, but they are not collected", "name", c.name, "to", to, "error", why, "remedy", remedy(why))
-	if err := os.WriteFile(to+".error", []byte(text), 0o640); err != nil {
-		f.Log.Error("the note beside a file that was moved aside cannot be written", "name", to, "error", err)
-	}
-	if err := errors.Join(syncDir(dir), syncDir(f.dir)); err != nil {
-		f.Log.Error("a move is not yet on disk", "name", to, "error", err)
+	if err != nil {
+		f.Log.Error("a file was moved aside, but that or the note beside it may not be on disk", "name", to, "error", err)
 	}
 	return nil
-}
-
-// freeName is a path in dir that does not exist: the name, or the name and a
-// number, and an ending.
-func freeName(dir, name, ending string) (string, error) {
-	for n := range 10000 {
-		to := filepath.Join(dir, name+ending)
-		if n > 0 {
-			to = filepath.Join(dir, fmt.Sprintf("%s.%d%s", name, n, ending))
-		}
-		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-			return to, nil
-		} else if err != nil {
-			return "", err
-		}
-	}
-	return "", fmt.Errorf("%s has no free name for %s", dir, name)
 }

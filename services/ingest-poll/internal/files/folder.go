@@ -7,10 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -28,20 +25,21 @@ const DefaultSettle = 5 * time.Second
 // Folder is one folder of ticket files. It is used by one goroutine.
 type Folder struct {
 	*link.Link
+	Source
 	set     pbx.FileSet
-	dir     string
 	after   config.After
 	settle  time.Duration
 	journal *journal.Journal
-	// The two that tests make fail.
-	open     func(path string) (*os.File, error)
-	osRename func(from, to string) error
+	// journalName tells it from other journals of the link.
+	journalName string
 
 	seen      map[string]*sight
 	failures  map[string]*failure
 	resets    map[string]bool // origins
 	unsaved   int
 	unsavedAt int64
+	left      int       // files that wait, as far as this look saw
+	oldest    time.Time // of them
 }
 
 // sight is what the looks saw of a file that is not done.
@@ -58,47 +56,63 @@ type sight struct {
 type candidate struct {
 	name       string
 	size, time int64 // bytes, nanoseconds since 1970
+	order      int
+	whole      bool
 }
 
 func (c candidate) written() time.Time { return time.Unix(0, c.time) }
 
-// New makes the collector of a link's folder. An error says what is wrong with
-// the configuration.
+func (c candidate) entry() Entry { return Entry{Name: c.name, Size: c.size, Written: c.written()} }
+
+// New makes the collector of a folder of this machine. An error says what is wrong
+// with the configuration.
 func New(l *link.Link, c *config.Files) (*Folder, error) {
-	f := &Folder{
-		Link: l, set: l.PBX.Files, dir: c.Dir, after: c.After, settle: c.Settle.Or(DefaultSettle), open: openRegular, osRename: os.Rename,
+	src, err := newDisk(c.Dir, c.After.Move)
+	if err != nil {
+		return nil, err
+	}
+	return Of(l, c, src)
+}
+
+// Of makes the collector of the files of a source. Of the configuration it takes
+// pattern, grows, after and settle.
+func Of(l *link.Link, c *config.Files, src Source) (*Folder, error) {
+	set, err := SetOf(l, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{
+		Link: l, Source: src, set: set, after: c.After, settle: c.Settle.Or(DefaultSettle), journalName: "files",
 		seen: make(map[string]*sight), failures: make(map[string]*failure), resets: make(map[string]bool),
-	}
-	if c.Dir == "" {
-		return nil, errors.New("files: dir is missing: give the folder that the PBX writes to")
-	}
-	f.dir = filepath.Clean(c.Dir)
+	}, nil
+}
+
+// SetOf is which files a link collects: those of its model, as the configuration
+// changes them.
+func SetOf(l *link.Link, c *config.Files) (pbx.FileSet, error) {
+	set := l.PBX.Files
 	if c.Pattern != "" {
-		f.set.Pattern = c.Pattern
+		set.Pattern = c.Pattern
 	}
-	if f.set.Pattern == "" {
-		return nil, fmt.Errorf("files: model %s has no usual file names: give a pattern", l.Model)
+	if set.Pattern == "" {
+		return set, fmt.Errorf("files: model %s has no usual file names: give a pattern", l.Model)
 	}
-	if _, err := path.Match(f.set.Pattern, ""); err != nil || strings.ContainsRune(f.set.Pattern, '/') {
-		return nil, fmt.Errorf("files: pattern %q: give a pattern of base names such as cdr_* or *.csv", f.set.Pattern)
+	if _, err := path.Match(set.Pattern, ""); err != nil || strings.ContainsRune(set.Pattern, '/') {
+		return set, fmt.Errorf("files: pattern %q: give a pattern of base names such as cdr_* or *.csv", set.Pattern)
 	}
 	if c.Grows != nil {
-		f.set.Grows = *c.Grows
+		set.Grows = *c.Grows
 	}
-	if f.after.Move != "" {
-		if !filepath.IsAbs(f.after.Move) {
-			f.after.Move = filepath.Join(f.dir, f.after.Move)
-		}
-		if f.after.Move = filepath.Clean(f.after.Move); f.after.Move == f.dir {
-			return nil, fmt.Errorf("files: after: move: %s is the folder itself: give another one", f.after.Move)
-		}
-	}
-	return f, nil
+	return set, nil
 }
+
+// NameJournal gives the folder a journal of its own among those of its link: for
+// a folder that only one process has. Call it before Load.
+func (f *Folder) NameJournal(name string) { f.journalName = name }
 
 // Load reads the journal.
 func (f *Folder) Load(ctx context.Context) (err error) {
-	f.journal, err = journal.Open(ctx, f.Link, f.Site, f.Link.Link)
+	f.journal, err = journal.OpenNamed(ctx, f.Link, f.Site, f.Link.Link, f.journalName)
 	f.unsaved, f.unsavedAt = 0, 0
 	return err
 }
@@ -107,6 +121,18 @@ func (f *Folder) Load(ctx context.Context) (err error) {
 func (f *Folder) Save(ctx context.Context) error {
 	f.unsaved, f.unsavedAt = 0, 0
 	return f.journal.Save(ctx)
+}
+
+// Newest is when the newest file was written of which something is collected;
+// zero: none is.
+func (f *Folder) Newest() time.Time {
+	newest := time.Time{}
+	for e := range f.journal.All() {
+		if at := time.Unix(0, e.Time); e.Offset > 0 && at.After(newest) {
+			newest = at
+		}
+	}
+	return newest
 }
 
 // A restart reads again what was collected behind the last save: so it is
@@ -125,19 +151,27 @@ func (f *Folder) saveSometimes(ctx context.Context) error {
 
 // Look collects what is there.
 func (f *Folder) Look(ctx context.Context) error {
-	found, err := f.list()
+	found, err := f.list(ctx)
 	if err != nil {
 		return err
 	}
 	f.journal.Sweep()
-	if f.set.Grows {
-		err = f.lookTails(ctx, found)
-	} else {
-		err = f.lookWhole(ctx, found)
+	f.left, f.oldest = 0, time.Time{}
+	var whole, tails []candidate
+	for _, c := range found {
+		if c.whole {
+			whole = append(whole, c)
+		} else {
+			tails = append(tails, c)
+		}
 	}
-	if err != nil {
+	if err := f.lookTails(ctx, tails); err != nil {
 		return err
 	}
+	if err := f.lookWhole(ctx, whole); err != nil {
+		return err
+	}
+	f.tellWaiting()
 	f.forget(found)
 	return f.Save(ctx)
 }
@@ -195,52 +229,58 @@ func packed(name string) bool {
 	return slices.Contains(packedEndings, strings.ToLower(path.Ext(name)))
 }
 
-// list finds the regular files that are to be collected, the oldest first. A
-// link, a pipe or a device is never opened: reading it could hang the folder, or
-// collect a file twice under two names.
-func (f *Folder) list() ([]candidate, error) {
-	entries, err := os.ReadDir(f.dir)
+// Collects tells whether a file of that name is collected.
+func Collects(set pbx.FileSet, name string) bool {
+	return collects(set, name) && !(set.Grows && packed(name))
+}
+
+func collects(set pbx.FileSet, name string) bool {
+	ok, _ := path.Match(set.Pattern, name)
+	return ok && !never(name)
+}
+
+// Collected tells whether all is collected of what was listed, the whole tickets
+// of a log. Source.List may ask: they are called by one goroutine.
+func (f *Folder) Collected(e Entry) bool {
+	if f.journal == nil {
+		return false
+	}
+	if !f.set.Grows || e.Whole {
+		it := f.journal.Get(e.Name)
+		return it != nil && it.Done != 0 && it.Size == e.Size && it.Time == e.Written.UnixNano()
+	}
+	s := f.seen[e.Name]
+	if s == nil || s.origin == "" {
+		return false
+	}
+	it := f.journal.Get(s.origin)
+	return it != nil && it.Offset >= e.Size
+}
+
+// list finds the files that are to be collected, the oldest first.
+func (f *Folder) list(ctx context.Context) ([]candidate, error) {
+	entries, err := f.List(ctx)
 	if err != nil {
-		return nil, f.folderError(err)
+		return nil, err
 	}
 	found := make([]candidate, 0, len(entries))
 	for _, e := range entries {
-		name := e.Name()
-		if ok, _ := path.Match(f.set.Pattern, name); !ok || never(name) || f.set.Grows && packed(name) || e.IsDir() {
+		if !collects(f.set, e.Name) || f.set.Grows && !e.Whole && packed(e.Name) {
 			continue
 		}
-		if !e.Type().IsRegular() {
-			f.Alarms.Raise("ignored "+name, fmt.Errorf("%s is no regular file (%s) and is not opened: give the folder where the tickets are, or a pattern without it", name, e.Type()))
+		if e.Err != nil {
+			f.Alarms.Raise("file "+e.Name, e.Err)
 			continue
 		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			f.Alarms.Raise("file "+name, fmt.Errorf("file %s cannot be examined: look at the disk or the share: %w", name, err))
-			continue
-		}
-		if info.Size() == 0 {
+		if e.Size == 0 {
 			continue // somebody is about to write it
 		}
-		found = append(found, candidate{name, info.Size(), info.ModTime().UnixNano()})
+		found = append(found, candidate{e.Name, e.Size, e.Written.UnixNano(), e.Order, e.Whole || !f.set.Grows})
 	}
 	slices.SortFunc(found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.time, b.time), cmp.Compare(a.name, b.name))
 	})
 	return found, nil
-}
-
-func (f *Folder) folderError(err error) error {
-	remedy := "is the disk or the share there?"
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		remedy = "create it, or mount the share"
-	case errors.Is(err, fs.ErrPermission):
-		remedy = "let the user that runs trunkline read it and its files"
-	}
-	return fmt.Errorf("folder %s cannot be read: %s: %w", f.dir, remedy, err)
 }
 
 // sighted is what was seen of a file, up to this look.
@@ -253,20 +293,25 @@ func (f *Folder) sighted(c candidate) *sight {
 	return s
 }
 
-func (f *Folder) path(name string) string { return filepath.Join(f.dir, name) }
-
-// ours are errors that are not the file's: of NATS, of the lease, of the end.
+// ours are errors that are not the file's: of NATS, of the lease, of the whole
+// source, of the end.
 func ours(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrConflict) || errors.Is(err, context.Canceled)
+	return ctx.Err() != nil || errors.Is(err, ErrAway) || errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrConflict) || errors.Is(err, context.Canceled)
 }
 
-// waiting tells how much is not collected yet.
-func (f *Folder) waiting(n int, oldest time.Time) {
-	stamp := 0.0
-	if n > 0 {
-		stamp = float64(oldest.Unix())
+// waits takes note of a file that is not collected yet.
+func (f *Folder) waits(c candidate) {
+	if f.left++; f.oldest.IsZero() || c.written().Before(f.oldest) {
+		f.oldest = c.written()
 	}
-	f.Metrics.Waiting.Set(float64(n))
+}
+
+func (f *Folder) tellWaiting() {
+	stamp := 0.0
+	if f.left > 0 {
+		stamp = float64(f.oldest.Unix())
+	}
+	f.Metrics.Waiting.Set(float64(f.left))
 	f.Metrics.Oldest.Set(stamp)
-	f.Update(func(s *link.State) { s.Waiting, s.Oldest = n, oldest })
+	f.Update(func(s *link.State) { s.Waiting, s.Oldest = f.left, f.oldest })
 }

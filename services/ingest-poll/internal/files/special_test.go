@@ -36,7 +36,7 @@ func TestFifoThatTakesAName(t *testing.T) {
 	r.write("cdr_1", "1,1\n")
 	r.look()
 	r.clock.Add(DefaultSettle)
-	r.open = func(path string) (*os.File, error) {
+	r.Source.(*disk).open = func(path string) (*os.File, error) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}

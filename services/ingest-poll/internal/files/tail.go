@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -44,7 +43,7 @@ func (f *Folder) lookTails(ctx context.Context, found []candidate) error {
 		s := f.sighted(c)
 		if s.origin == "" && !f.resting(c) {
 			var err error
-			if s.origin, err = f.origin(c); err != nil {
+			if s.origin, err = f.origin(ctx, c); err != nil {
 				if err := f.failed(ctx, c, err); err != nil {
 					return err
 				}
@@ -64,7 +63,6 @@ func (f *Folder) lookTails(ctx context.Context, found []candidate) error {
 			tails[at] = t
 		}
 	}
-	waiting, oldest := 0, time.Time{}
 	for _, t := range tails {
 		if f.resting(t.candidate) {
 			continue
@@ -76,12 +74,9 @@ func (f *Folder) lookTails(ctx context.Context, found []candidate) error {
 			return err
 		}
 		if e := f.journal.Get(t.sight.origin); e == nil || e.Offset < t.size {
-			if waiting++; oldest.IsZero() {
-				oldest = t.written()
-			}
+			f.waits(t.candidate)
 		}
 	}
-	f.waiting(waiting, oldest)
 	return nil
 }
 
@@ -89,32 +84,21 @@ func (f *Folder) lookTails(ctx context.Context, found []candidate) error {
 const maxBefore = 1 << 20
 
 // origin reads what a log is known by; empty while its first ticket is not whole.
-func (f *Folder) origin(c candidate) (string, error) {
-	file, err := f.open(f.path(c.name))
+func (f *Folder) origin(ctx context.Context, c candidate) (string, error) {
+	file, err := f.Open(ctx, c.entry())
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	size, err := regularSize(file)
+	now, err := file.Now()
 	if err != nil {
 		return "", err
 	}
-	_, first, err := f.start(file, size)
+	_, first, err := f.start(file, now.Size)
 	if err != nil || first == nil {
 		return "", err
 	}
 	return identity.GrowingFile(first), nil
-}
-
-func regularSize(file *os.File) (int64, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return 0, errChanged
-	}
-	return info.Size(), nil
 }
 
 // start reads the head of a log and its first whole ticket, nil while that is
@@ -127,12 +111,12 @@ func (f *Folder) start(r io.ReaderAt, size int64) (head, first []byte, err error
 			return nil, nil, err
 		}
 		data = written(data)
-		at, ok, err := pack.Head(f.PBX.Split, f.set.Head, data, false)
+		at, ok, err := pack.Head(f.Cutting.Split, f.Cutting.Head, data, false)
 		if err != nil {
 			return nil, nil, err
 		}
 		if ok {
-			if first, err = pack.First(f.PBX.Split, data[at:]); first != nil || err != nil {
+			if first, err = pack.First(f.Cutting.Split, data[at:]); first != nil || err != nil {
 				return data[:at:at], first, err
 			}
 		}
@@ -164,24 +148,24 @@ func (f *Folder) follow(ctx context.Context, t tail) error {
 	if t.size < e.Offset {
 		return f.reset(t, fmt.Errorf("log %s has %d bytes, but %d of it were collected: it was cut or replaced by an older copy, and nothing of it is read until it is longer again. Tickets that were written anew into it must be given to trunkline import", t.name, t.size, e.Offset))
 	}
-	file, err := f.open(f.path(t.name))
+	file, err := f.Open(ctx, t.entry())
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	size, err := regularSize(file)
+	now, err := file.Now()
 	if err != nil {
 		return err
 	}
-	if size < t.size {
-		return errChanged
+	if now.Size < t.size {
+		return ErrChanged
 	}
 	head, first, err := f.start(file, t.size)
 	if err != nil {
 		return err
 	}
 	if first == nil || identity.GrowingFile(first) != t.sight.origin {
-		return errChanged // renamed between the look and now
+		return ErrChanged // renamed between the look and now
 	}
 	e.Offset = max(e.Offset, int64(len(head)))
 	if e.To = min(e.To, t.size); e.To <= e.Offset {
@@ -251,7 +235,7 @@ func (f *Folder) publishTail(ctx context.Context, file io.ReaderAt, t tail, e *j
 // publishTo publishes the whole tickets between e.Offset and e.To, and the rest
 // behind the last one if the log is cut off there.
 func (f *Folder) publishTo(ctx context.Context, file io.ReaderAt, t tail, e *journal.Entry, head []byte, cutOff bool) error {
-	packer := pack.Packer{Split: f.PBX.Split, Inside: e.Inside}
+	packer := pack.Packer{Split: f.Cutting.Split, Inside: e.Inside}
 	buf := make([]byte, 0, min(e.To-e.Offset, blockSize)+wire.MaxTicket)
 	for at := e.Offset; at < e.To; {
 		have := len(buf)

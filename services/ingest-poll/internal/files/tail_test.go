@@ -74,7 +74,7 @@ func TestRenameBetweenListAndOpen(t *testing.T) {
 	r.clock.Add(time.Second)
 	r.append("Master.csv", "a3\n")
 	opened := 0
-	r.open = func(path string) (*os.File, error) {
+	r.Source.(*disk).open = func(path string) (*os.File, error) {
 		if opened++; opened == 2 { // it is known by its first ticket already
 			r.rename("Master.csv", "Master.csv.1")
 			r.write("Master.csv", "b1 is longer than all of the old one\n")

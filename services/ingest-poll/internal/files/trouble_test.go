@@ -26,7 +26,7 @@ func TestVanishedFile(t *testing.T) {
 	r.write("cdr_2", "1,2\n")
 	r.look()
 	r.clock.Add(DefaultSettle)
-	r.open = func(path string) (*os.File, error) {
+	r.Source.(*disk).open = func(path string) (*os.File, error) {
 		if strings.HasSuffix(path, "cdr_1") {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
@@ -43,7 +43,7 @@ func TestUnreadableFileIsMovedAside(t *testing.T) {
 	r := newRig(t, "cisco-cucm")
 	r.write("cdr_1", "1,1\n")
 	r.write("cdr_2", "1,2\n")
-	r.open = func(path string) (*os.File, error) {
+	r.Source.(*disk).open = func(path string) (*os.File, error) {
 		if strings.HasSuffix(path, "cdr_1") {
 			return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EIO}
 		}
@@ -211,7 +211,7 @@ func TestConfiguration(t *testing.T) {
 		cfg   config.Files
 	}{
 		"dir is missing":    {"cisco-cucm", config.Files{}},
-		"give a pattern":    {"unify-hipath", config.Files{Dir: "/x"}},
+		"give a pattern":    {"itneo", config.Files{Dir: "/x"}},
 		"pattern of base":   {"cisco-cucm", config.Files{Dir: "/x", Pattern: "cdr["}},
 		"pattern of base n": {"cisco-cucm", config.Files{Dir: "/x", Pattern: "a/*"}},
 		"the folder itself": {"cisco-cucm", config.Files{Dir: "/x/", After: config.After{Move: "/x"}}},

@@ -1,17 +1,17 @@
 package files
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
-	"os"
-	"time"
 
 	"trunkline.internal/pbx/identity"
+	"trunkline.internal/pbx/unpack"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/ingest-poll/internal/journal"
@@ -22,13 +22,9 @@ import (
 // blockSize is how much of a file is read, checked and published at a time.
 const blockSize = 1 << 20
 
-// errChanged says that a file changed while it was read.
-var errChanged = errors.New("the file changed while it was read")
-
 // lookWhole collects the files that have settled and treats those that are done
 // as the configuration says.
 func (f *Folder) lookWhole(ctx context.Context, found []candidate) error {
-	waiting, oldest := 0, time.Time{}
 	for _, c := range found {
 		if e := f.journal.Get(c.name); e != nil {
 			f.journal.Seen(e)
@@ -50,11 +46,8 @@ func (f *Folder) lookWhole(ctx context.Context, found []candidate) error {
 				continue // gone, moved aside, or new again
 			}
 		}
-		if waiting++; oldest.IsZero() {
-			oldest = c.written()
-		}
+		f.waits(c)
 	}
-	f.waiting(waiting, oldest)
 	return f.treat(ctx, found)
 }
 
@@ -110,30 +103,53 @@ func readAt(r io.ReaderAt, block []byte, at int64) error {
 		return nil
 	}
 	if err == io.EOF {
-		return errChanged
+		return ErrChanged
 	}
 	return err
 }
 
-// read fills the block and makes sure that it is what was summed.
-func (s *sums) read(r io.ReaderAt, block []byte, n int64) error {
-	if err := readAt(r, block, n*blockSize); err != nil {
-		return err
+// summed reads a file again, and makes sure that it is what was summed.
+type summed struct {
+	*sums
+	file io.ReaderAt
+	size int64
+
+	at    int64
+	block []byte
+	rest  []byte
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		if s.at == s.size {
+			return 0, io.EOF
+		}
+		if s.block == nil {
+			s.block = make([]byte, min(s.size, blockSize))
+		}
+		block := s.block[:min(s.size-s.at, blockSize)]
+		if err := readAt(s.file, block, s.at); err != nil {
+			return 0, err
+		}
+		if maphash.Bytes(blockSeed, block) != s.blocks[s.at/blockSize] {
+			return 0, ErrChanged
+		}
+		s.at += int64(len(block))
+		s.rest = block
 	}
-	if maphash.Bytes(blockSeed, block) != s.blocks[n] {
-		return errChanged
-	}
-	return nil
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
 }
 
 // collect publishes a whole file, or what is left of it.
 func (f *Folder) collect(ctx context.Context, c candidate) error {
-	file, err := f.open(f.path(c.name))
+	file, err := f.Open(ctx, c.entry())
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := same(file, c); err != nil {
+	if err := same(file, c.entry()); err != nil {
 		return err
 	}
 	old, prefix := f.journal.Get(c.name), int64(0)
@@ -144,7 +160,7 @@ func (f *Folder) collect(ctx context.Context, c candidate) error {
 	if err != nil {
 		return err
 	}
-	if err := same(file, c); err != nil {
+	if err := same(file, c.entry()); err != nil {
 		return err
 	}
 	sha := hex.EncodeToString(s.whole[:])
@@ -161,40 +177,59 @@ func (f *Folder) collect(ctx context.Context, c candidate) error {
 		f.Log.Warn("a file grew after it was collected, its first tickets may count twice: raise settle above the longest pause of whoever writes it, or say grows: true if tickets are appended to it",
 			"name", c.name, "from", old.Size, "to", c.size)
 	}
-	return f.publish(ctx, file, c, s, e)
+	return f.publish(ctx, file, c, s, e, old)
 }
 
-func (f *Folder) publish(ctx context.Context, file io.ReaderAt, c candidate, s *sums, e *journal.Entry) error {
+// publish publishes what is left of a file. Offsets count the bytes in it, also
+// where they are packed.
+func (f *Folder) publish(ctx context.Context, file File, c candidate, s *sums, e, old *journal.Entry) error {
 	origin := identity.WholeFile(c.name, s.whole)
+	if f.set.Grows {
+		if e.Origin == "" {
+			before, err := f.begun(file, c, s, old)
+			if err != nil {
+				return err
+			}
+			if e.Origin = origin; before != nil {
+				e.Origin, e.Offset, e.Inside = before.Origin, before.Offset, before.Inside
+			}
+		}
+		origin = e.Origin
+	}
+	unpacked, err := unpack.Reader(&summed{sums: s, file: file, size: c.size})
+	if err != nil {
+		return err
+	}
+	size := int(min(8*c.size+4096, blockSize)) // packed tickets grow about as much
+	in := bufio.NewReaderSize(unpacked, size)
 	var head []byte
-	if f.set.Head != nil {
-		first := make([]byte, min(c.size, blockSize))
-		if err := s.read(file, first, 0); err != nil {
+	if f.Cutting.Head != nil {
+		first, err := in.Peek(size)
+		if err != nil && err != io.EOF {
 			return err
 		}
-		n, _, err := pack.Head(f.PBX.Split, f.set.Head, first, c.size <= blockSize)
+		n, _, err := pack.Head(f.Cutting.Split, f.Cutting.Head, first, err == io.EOF)
 		if err != nil {
 			return err
 		}
-		head = first[:n:n]
+		head = bytes.Clone(first[:n])
 		e.Offset = max(e.Offset, int64(n))
 	}
-	packer := pack.Packer{Split: f.PBX.Split, Inside: e.Inside}
-	buf := make([]byte, 0, min(c.size, blockSize)+wire.MaxTicket)
-	for at := e.Offset; at < c.size; {
-		// The buffer holds the bytes from e.Offset to at.
-		n := at / blockSize
-		have, skip, stop := len(buf), int(at-n*blockSize), min((n+1)*blockSize, c.size)
-		buf = buf[:have+int(stop-n*blockSize)]
-		if err := s.read(file, buf[have:], n); err != nil {
+	var last lastBytes
+	if _, err := io.CopyN(&last, in, e.Offset); err != nil {
+		return err
+	}
+	packer := pack.Packer{Split: f.Cutting.Split, Inside: e.Inside}
+	buf := make([]byte, 0, size+wire.MaxTicket)
+	for end := false; !end; {
+		// The buffer holds the bytes behind e.Offset that were read.
+		n, err := io.ReadFull(in, buf[len(buf):min(cap(buf), len(buf)+size)])
+		if end = err == io.EOF || err == io.ErrUnexpectedEOF; err != nil && !end {
 			return err
 		}
-		if skip > 0 { // a restart in the middle of a block
-			buf = buf[:copy(buf, buf[skip:])]
-		}
-		at = stop
+		buf = buf[:len(buf)+n]
 		var batch link.Batch
-		used, err := packer.Pack(buf, e.Offset, at == c.size, func(p pack.Payload) {
+		used, err := packer.Pack(buf, e.Offset, end, func(p pack.Payload) {
 			batch.Add(&bus.TicketMessage{
 				Address: f.Address, Received: f.Now(), Written: c.written(), Origin: origin, Offset: identity.Position(p.Offset),
 				Name: c.name, Preamble: head, Incomplete: p.Incomplete, Payload: p.Data,
@@ -206,19 +241,23 @@ func (f *Folder) publish(ctx context.Context, file io.ReaderAt, c candidate, s *
 		if err := f.Send(ctx, &batch); err != nil {
 			return err
 		}
+		last.Write(buf[:used])
 		// Acknowledged, so the buffer is ours again.
 		buf = buf[:copy(buf, buf[used:])]
 		e.Offset += int64(used)
 		e.Inside = packer.Inside
 		e.Tickets += int64(batch.Tickets)
+		if f.set.Grows {
+			e.Guard = last.guard()
+		}
 		f.journal.Put(e)
-		if f.unsavedAt += int64(used); at < c.size {
+		if f.unsavedAt += int64(used); !end {
 			if err := f.saveSometimes(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	e.Offset, e.Inside, e.Done = c.size, false, f.Now().Unix()
+	e.Inside, e.Done = false, f.Now().Unix()
 	f.journal.Put(e)
 	f.unsaved++
 	f.Metrics.File("collected")
@@ -226,13 +265,13 @@ func (f *Folder) publish(ctx context.Context, file io.ReaderAt, c candidate, s *
 }
 
 // same makes sure that the open file is the one that the look saw.
-func same(file *os.File, c candidate) error {
-	info, err := file.Stat()
+func same(file File, e Entry) error {
+	now, err := file.Now()
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() != c.size || info.ModTime().UnixNano() != c.time {
-		return errChanged
+	if now.Size != e.Size || !now.Written.Equal(e.Written) {
+		return ErrChanged
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func TestOrderIsByTime(t *testing.T) {
 			r.clock.Add(time.Second)
 		}
 	}
-	r.set.Head = nil
+	r.Cutting.Head = nil
 	r.settleAndLook()
 	var got []string
 	for _, m := range r.nats.Messages(t) {

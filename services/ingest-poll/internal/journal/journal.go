@@ -56,8 +56,10 @@ type Entry struct {
 	// crash must say the same.
 	To      int64 `json:"to,omitempty"`
 	Written int64 `json:"written,omitempty"`
-	// Guard is a hash of the last bytes before Offset of a file that grows.
+	// Guard is a hash of the last bytes before Offset.
 	Guard string `json:"guard,omitempty"`
+	// Origin of the tickets of a whole file among logs.
+	Origin string `json:"origin,omitempty"`
 
 	segment int
 	missing time.Time
@@ -85,7 +87,12 @@ type Journal struct {
 
 // Open reads the journal of a link.
 func Open(ctx context.Context, positions Positions, site, link string) (*Journal, error) {
-	j := &Journal{positions: positions, prefix: bus.PositionKey(site, link, "files-"), entries: make(map[string]*Entry)}
+	return OpenNamed(ctx, positions, site, link, "files")
+}
+
+// OpenNamed reads one of several journals of a link.
+func OpenNamed(ctx context.Context, positions Positions, site, link, name string) (*Journal, error) {
+	j := &Journal{positions: positions, prefix: bus.PositionKey(site, link, name+"-"), entries: make(map[string]*Entry)}
 	keys, err := positions.Keys(ctx, site, link)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,9 @@ type Collector interface {
 type Link struct {
 	wire.Address
 	PBX *pbx.Model
-	Log *slog.Logger
+	// Cutting is how the link's tickets are cut.
+	Cutting pbx.Cutting
+	Log     *slog.Logger
 	// Now is the clock.
 	Now     func() time.Time
 	Metrics *Metrics
@@ -79,7 +81,9 @@ const (
 // Options of a link. Positions is called when they are needed: the bus has them
 // only once NATS answered.
 type Options struct {
-	Address   wire.Address
+	Address wire.Address
+	// Layout is the text of the link's layout, if it has one.
+	Layout    string
 	Publisher Publisher
 	Positions func() *bus.Positions
 	Log       *slog.Logger
@@ -95,8 +99,12 @@ func New(o Options) (*Link, error) {
 	if !ok {
 		return nil, fmt.Errorf("site %s, link %s: unknown model %q", o.Address.Site, o.Address.Link, o.Address.Model)
 	}
+	cutting, err := pbx.Settings{Model: o.Address.Model, Layout: o.Layout}.Cutting()
+	if err != nil {
+		return nil, fmt.Errorf("site %s, link %s: %w", o.Address.Site, o.Address.Link, err)
+	}
 	l := &Link{
-		Address: o.Address, PBX: model, Publisher: o.Publisher, positions: o.Positions, Now: o.Now, Metrics: o.Metrics,
+		Address: o.Address, PBX: model, Cutting: cutting, Publisher: o.Publisher, positions: o.Positions, Now: o.Now, Metrics: o.Metrics,
 		Log: o.Log.With("site", o.Address.Site, "link", o.Address.Link),
 	}
 	l.state.Doing = Standby

@@ -8,10 +8,10 @@ import (
 
 // Meters makes the metrics of every link of a service.
 type Meters struct {
-	tickets, bytes, incomplete, files, looks, resets *prometheus.CounterVec
-	lastTicket, owned, waiting, oldest               *prometheus.GaugeVec
-	position, newest                                 *prometheus.GaugeVec
-	seconds                                          *prometheus.HistogramVec
+	tickets, bytes, incomplete, files, looks, resets, requests, logins *prometheus.CounterVec
+	lastTicket, owned, waiting, oldest                                 *prometheus.GaugeVec
+	position, newest                                                   *prometheus.GaugeVec
+	seconds                                                            *prometheus.HistogramVec
 }
 
 // NewMeters registers the metrics; reg may be nil. Services that follow each
@@ -33,6 +33,8 @@ func NewMeters(reg prometheus.Registerer) (*Meters, error) {
 	m.files = counter("files_total", "Files, by what became of them.", "result")
 	m.looks = counter("looks_total", "Looks at the folder or the table, by how they ended.", "result")
 	m.resets = counter("resets_total", "Times a table or a log was found to begin again behind our position.")
+	m.requests = counter("requests_total", "Requests to a PBX's API, by how they ended: ok, refused, wait or error.", "result")
+	m.logins = counter("logins_total", "Log-ins at our servers, by how they ended: ok, refused, resting, not_allowed or too_many.", "result")
 	m.lastTicket = gauge("last_ticket_timestamp_seconds", "When tickets were last acknowledged.")
 	m.owned = gauge("owned", "1 while this process holds the link's lease.")
 	m.waiting = gauge("files_waiting", "Files that are there and not collected yet.")
@@ -68,6 +70,7 @@ type Metrics struct {
 	Position, Newest                    prometheus.Gauge
 	Seconds                             prometheus.Observer
 	incomplete, filesResult, lookResult func(string) prometheus.Counter
+	requestResult, loginResult          func(string) prometheus.Counter
 }
 
 // Of makes the metrics of a link.
@@ -82,6 +85,7 @@ func (m *Meters) Of(site, link string) *Metrics {
 		Oldest: m.oldest.WithLabelValues(site, link), Position: m.position.WithLabelValues(site, link),
 		Newest: m.newest.WithLabelValues(site, link), Seconds: m.seconds.WithLabelValues(site, link),
 		incomplete: by(m.incomplete), filesResult: by(m.files), lookResult: by(m.looks),
+		requestResult: by(m.requests), loginResult: by(m.logins),
 	}
 }
 
@@ -90,3 +94,9 @@ func (m *Metrics) File(result string) { m.filesResult(result).Inc() }
 
 // Look counts a look by how it ended.
 func (m *Metrics) Look(result string) { m.lookResult(result).Inc() }
+
+// Request counts a request to an API by how it ended.
+func (m *Metrics) Request(result string) { m.requestResult(result).Inc() }
+
+// Login counts a log-in at a server of ours by how it ended.
+func (m *Metrics) Login(result string) { m.loginResult(result).Inc() }

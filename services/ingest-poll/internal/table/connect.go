@@ -83,6 +83,10 @@ func (r readOnly) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil && !errors.As(err, &refused) { // servers before 5.6 do not know it
 		return nil, errors.Join(err, conn.Close())
 	}
+	// What a query puts together of several rows must not be cut.
+	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET SESSION group_concat_max_len = 65536", nil); err != nil && !errors.As(err, &refused) {
+		return nil, errors.Join(err, conn.Close())
+	}
 	return conn, nil
 }
 

@@ -10,16 +10,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"trunkline.internal/pbx/identity"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
-	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/ingest-poll/internal/link"
+	"trunkline.internal/services/ingest-poll/internal/window"
 )
 
 // Table is one table of tickets. It is used by one goroutine.
@@ -30,10 +32,13 @@ type Table struct {
 	key     string // of the position
 	origin  string
 	overlap int64
+	// named tells that the table is known, not only a query of it.
+	named bool
 
 	checked  bool
 	columns  columns
-	position *window
+	ages     ages
+	position *window.Window
 	revision uint64
 	wasReset bool
 	// guarded tells that the row at the position is known to be ours.
@@ -51,11 +56,23 @@ var identifier = regexp.MustCompile(`^[0-9A-Za-z_$-]{1,64}$`)
 // what is wrong with the configuration.
 func New(l *link.Link, c *config.MySQL) (*Table, error) {
 	cfg := *c
-	if cfg.Table == "" {
+	named := cfg.Table != ""
+	if !named {
 		cfg.Table = l.PBX.Table.Name
 	}
 	if cfg.Cursor == "" {
 		cfg.Cursor = l.PBX.Table.Cursor
+	}
+	if cfg.Query == "" && !named {
+		cfg.Query = l.PBX.Table.Query
+	}
+	if cfg.Query != "" {
+		if err := config.CheckQuery(cfg.Query, cfg.Cursor); err != nil {
+			return nil, fmt.Errorf("mysql: query: %w", err)
+		}
+		if cfg.Table == "" {
+			cfg.Table = "query"
+		}
 	}
 	for _, it := range []struct{ name, value string }{{"database", cfg.Database}, {"table", cfg.Table}, {"cursor", cfg.Cursor}} {
 		if it.value == "" {
@@ -71,7 +88,7 @@ func New(l *link.Link, c *config.MySQL) (*Table, error) {
 	if cfg.User == "" {
 		return nil, errors.New("mysql: user is missing: give one that may only SELECT from the table")
 	}
-	t := &Table{Link: l, cfg: cfg, overlap: defaultOverlap}
+	t := &Table{Link: l, cfg: cfg, named: named || cfg.Query == "", overlap: defaultOverlap}
 	if cfg.Overlap != nil {
 		if t.overlap = int64(*cfg.Overlap); t.overlap < 0 || t.overlap > maxOverlap {
 			return nil, fmt.Errorf("mysql: overlap %d: give 0 to %d keys", t.overlap, maxOverlap)
@@ -92,15 +109,15 @@ func (t *Table) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.position, t.revision = newWindow(t.overlap), revision
+	t.position, t.revision = window.New(t.overlap), revision
 	if revision == 0 {
 		return nil
 	}
-	var stored window
-	if err := json.Unmarshal(value, &stored); err != nil || !stored.valid() {
+	var stored window.Window
+	if err := json.Unmarshal(value, &stored); err != nil || !stored.Valid() {
 		return fmt.Errorf("position %s is unreadable: %w", t.key, err)
 	}
-	t.position = stored.resized(t.overlap)
+	t.position = stored.Resized(t.overlap)
 	return nil
 }
 
@@ -147,19 +164,25 @@ func (t *Table) look(ctx context.Context) error {
 		}
 		t.columns, t.checked = cols, true
 	}
-	newest, any, err := t.newest(ctx)
-	if err != nil {
-		return err
+	upTo := int64(math.MaxInt64)
+	if t.named {
+		newest, any, err := t.newest(ctx)
+		if err != nil {
+			return err
+		}
+		if t.isReset(newest, any) || !any {
+			return nil
+		}
+		if settle := time.Duration(t.cfg.Settle); settle > 0 {
+			upTo = t.ages.old(newest, t.Now(), settle)
+		}
 	}
-	if t.isReset(newest, any) || !any {
-		return nil
-	}
-	after := t.position.low()
-	if after != nothing {
+	after := t.position.Low()
+	if after != window.Nothing {
 		after--
 	}
 	for {
-		rows, more, err := t.read(ctx, after)
+		rows, more, err := t.read(ctx, after, upTo)
 		if err != nil {
 			return err
 		}
@@ -182,7 +205,7 @@ func (t *Table) isReset(newest int64, any bool) bool {
 		t.Metrics.Newest.Set(float64(newest))
 		t.Update(func(s *link.State) { s.Newest = newest })
 	}
-	if last == nothing || any && newest >= last {
+	if last == window.Nothing || any && newest >= last {
 		t.wasReset = false
 		return false
 	}
@@ -203,61 +226,29 @@ func (t *Table) isReset(newest int64, any bool) bool {
 type batch struct {
 	last    int64 // largest key that was read
 	payload []byte
-	rows    []rowAt
-}
-
-type rowAt struct {
-	key        int64
-	start, end int
+	keys    []int64
+	ends    []int // in payload, of each row
 }
 
 // publish sends what was not published yet, and then advances the position.
 func (t *Table) publish(ctx context.Context, b *batch) error {
-	if len(b.rows) == 0 {
+	if len(b.keys) == 0 {
 		return nil
 	}
 	var out link.Batch
-	message := func(offset string, payload []byte, tickets int, incomplete string) {
-		out.Add(&bus.TicketMessage{
-			Address: t.Address, Received: t.Now(), Origin: t.origin, Offset: offset, Name: t.cfg.Addr,
-			Incomplete: incomplete, Payload: payload,
-		}, tickets)
-	}
-	position := func(key int64) string {
-		return identity.RowPosition(t.columns.cursor, strconv.FormatInt(key, 10))
-	}
-	for i := 0; i < len(b.rows); {
-		first := b.rows[i]
-		if first.end-first.start-1 > wire.MaxTicket { // without its line end
-			row := b.payload[first.start : first.end-1]
-			for at := 0; at < len(row); at += wire.MaxTicket {
-				offset := position(first.key)
-				if at > 0 {
-					offset += "+" + strconv.Itoa(at)
-				}
-				stop := min(at+wire.MaxTicket, len(row))
-				message(offset, row[at:stop:stop], 1, wire.IncompleteTooLong)
-			}
-			i++
-			continue
-		}
-		n := i + 1
-		for n < len(b.rows) && n-i < wire.MaxMessageTickets && b.rows[n].end-first.start <= wire.MaxMessage &&
-			b.rows[n].end-b.rows[n].start-1 <= wire.MaxTicket {
-			n++
-		}
-		end := b.rows[n-1].end
-		message(position(first.key), b.payload[first.start:end:end], n-i, "")
-		i = n
-	}
+	out.AddRows(bus.TicketMessage{Address: t.Address, Received: t.Now(), Origin: t.origin, Name: t.cfg.Addr}, b.payload, b.ends, func(i int) string {
+		return identity.RowPosition(t.columns.cursor, strconv.FormatInt(b.keys[i], 10))
+	})
 	if err := t.Send(ctx, &out); err != nil {
 		return err
 	}
-	for _, r := range b.rows {
-		if r.key >= t.position.Last {
-			t.position.Guard = guardOf(b.payload[r.start:r.end])
+	start := 0
+	for i, key := range b.keys {
+		if key >= t.position.Last {
+			t.position.Guard = guardOf(b.payload[start:b.ends[i]])
 		}
-		t.position.add(r.key)
+		t.position.Add(key)
+		start = b.ends[i]
 	}
 	return t.save(ctx)
 }

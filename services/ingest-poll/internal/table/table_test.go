@@ -31,6 +31,8 @@ type rig struct {
 	nats   *kit.NATS
 	health kit.Health
 	log    strings.Builder
+	model  string
+	now    func() time.Time
 	db     *sql.DB
 	cfg    config.MySQL
 	*Table
@@ -38,7 +40,12 @@ type rig struct {
 
 func newRig(t testing.TB, change ...func(*config.MySQL)) *rig {
 	t.Helper()
-	r := &rig{t: t, nats: kit.Start(t)}
+	return newRigOf(t, "asterisk", change...)
+}
+
+func newRigOf(t testing.TB, model string, change ...func(*config.MySQL)) *rig {
+	t.Helper()
+	r := &rig{t: t, nats: kit.Start(t), model: model, now: time.Now}
 	var name string
 	name, r.db = database(t)
 	secret := filepath.Join(t.TempDir(), "password")
@@ -56,7 +63,7 @@ func newRig(t testing.TB, change ...func(*config.MySQL)) *rig {
 // restart is a new process.
 func (r *rig) restart(change ...func(*link.Options)) {
 	r.t.Helper()
-	l := r.nats.Link(r.t, "asterisk", time.Now, append([]func(*link.Options){func(o *link.Options) {
+	l := r.nats.Link(r.t, r.model, func() time.Time { return r.now() }, append([]func(*link.Options){func(o *link.Options) {
 		o.Health = r.health.Set
 		o.Log = slog.New(slog.NewTextHandler(&r.log, nil))
 	}}, change...)...)

@@ -1,4 +1,4 @@
-package table
+package window
 
 import (
 	"encoding/json"
@@ -12,16 +12,16 @@ func TestWindowRandom(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		size := int64(1 + r.IntN(40))
-		w, all := newWindow(size), make(map[int64]bool)
-		last, floor := int64(nothing), int64(nothing)
+		w, all := New(size), make(map[int64]bool)
+		last, floor := int64(Nothing), int64(Nothing)
 		at := int64(r.IntN(100) - 50)
 		for range 300 {
 			key := at - int64(r.IntN(60)) + int64(r.IntN(8))
 			if r.IntN(50) == 0 {
 				key += int64(r.IntN(1000))
 			}
-			w.add(key)
-			if last == nothing || key > last-size {
+			w.Add(key)
+			if last == Nothing || key > last-size {
 				all[key] = true
 			}
 			last = max(last, key)
@@ -31,14 +31,14 @@ func TestWindowRandom(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w = new(window)
-				if err := json.Unmarshal(b, w); err != nil || !w.valid() {
+				w = new(Window)
+				if err := json.Unmarshal(b, w); err != nil || !w.Valid() {
 					t.Fatal(err)
 				}
 				if r.IntN(2) == 0 {
-					low := w.low()
+					low := w.Low()
 					size = int64(1 + r.IntN(40))
-					w = w.resized(size)
+					w = w.Resized(size)
 					floor = max(floor, low)
 				}
 			}
@@ -49,10 +49,10 @@ func TestWindowRandom(t *testing.T) {
 			for k := last - size - 5; k <= last+5; k++ {
 				want := all[k] && k > last-size && k <= last
 				if k < floor {
-					want = w.has(k) && want // it may have forgotten, but not invented
+					want = w.Has(k) && want // it may have forgotten, but not invented
 				}
-				if w.has(k) != want {
-					t.Fatalf("seed %d: key %d: %t, want %t (last %d, size %d)", seed, k, w.has(k), want, last, size)
+				if w.Has(k) != want {
+					t.Fatalf("seed %d: key %d: %t, want %t (last %d, size %d)", seed, k, w.Has(k), want, last, size)
 				}
 			}
 		}
@@ -60,16 +60,16 @@ func TestWindowRandom(t *testing.T) {
 }
 
 func TestWindowAtTheEnds(t *testing.T) {
-	w := newWindow(0)
-	if w.has(0) || w.has(nothing) || w.low() != nothing {
+	w := New(0)
+	if w.Has(0) || w.Has(Nothing) || w.Low() != Nothing {
 		t.Error("an empty window knows keys")
 	}
-	for _, k := range []int64{nothing + 1, -1, 0, 1, math.MaxInt64} {
-		if w.add(k); !w.has(k) || w.Last != k {
+	for _, k := range []int64{Nothing + 1, -1, 0, 1, math.MaxInt64} {
+		if w.Add(k); !w.Has(k) || w.Last != k {
 			t.Errorf("key %d", k)
 		}
 	}
-	if w.has(1) {
+	if w.Has(1) {
 		t.Error("a window of one key knows two")
 	}
 }
