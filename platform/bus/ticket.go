@@ -105,7 +105,7 @@ func (m *TicketMessage) Near() time.Time {
 	if !m.Written.IsZero() {
 		return m.Written
 	}
-	if strings.HasPrefix(m.Origin, "tcp:") {
+	if strings.HasPrefix(m.Origin, "tcp:") || strings.HasPrefix(m.Origin, "post:") {
 		return m.Received
 	}
 	return time.Time{}
