@@ -136,7 +136,7 @@ func TestConfiguration(t *testing.T) {
 		cfg         config.MySQL
 	}{
 		{"asterisk", "database is missing", config.MySQL{Addr: "h:1", User: "u"}},
-		{"custom", "table is missing", config.MySQL{Addr: "h:1", User: "u", Database: "d"}},
+		{"cisco-cucm", "table is missing", config.MySQL{Addr: "h:1", User: "u", Database: "d"}},
 		{"asterisk", "host:port", config.MySQL{Addr: "h", User: "u", Database: "d"}},
 		{"asterisk", "user is missing", config.MySQL{Addr: "h:1", Database: "d"}},
 		{"asterisk", "table \"a`b\"", config.MySQL{Addr: "h:1", User: "u", Database: "d", Table: "a`b"}},
