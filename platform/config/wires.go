@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,9 +71,16 @@ type HTTP struct {
 	Secret `yaml:",inline"`
 	// TokenURL is where a token is had, if not below URL.
 	TokenURL string `yaml:"token_url"`
-	// Tenant is the vendor's id of the tenant whose calls are wanted.
+	// Tenant is the UUID of the tenant whose calls are wanted; empty: the user's.
 	Tenant string `yaml:"tenant"`
-	TLS    TLS    `yaml:"tls"`
+	// Recurse takes the calls of the tenants below it, too; nil: yes.
+	Recurse *bool `yaml:"recurse"`
+	// Lookback is how long a call may last whose record is told by its begin: so
+	// far back an API is asked again each hour; 0: a day.
+	Lookback Duration `yaml:"lookback"`
+	// Epoch is raised by an operator after an API's ids began again.
+	Epoch int `yaml:"epoch"`
+	TLS   TLS `yaml:"tls"`
 	// Pin is the SHA-256 of the server's certificate, 64 hex digits: for one that
 	// signed itself.
 	Pin string `yaml:"pin"`
@@ -82,9 +91,20 @@ type HTTP struct {
 	Grows *bool `yaml:"grows"`
 	// Every is how often the server is asked; 0: 1 minute.
 	Every Duration `yaml:"every"`
-	// Settle is how long a whole file must not have changed; 0: 5 s.
+	// Settle is how long a whole file must not have changed, 0: 5 s; and how long
+	// ago a call of Wazo's ended, which may make its record anew, 0: 1 minute.
 	Settle Duration `yaml:"settle"`
 }
+
+// httpAPI are the models whose HTTP wire is an API, with the keys of HTTP that not
+// all have; of the others it is a folder of files.
+var httpAPI = map[string][]string{
+	"wazo":            {"token_url", "tenant", "recurse", "settle", "epoch"},
+	"grandstream-ucm": {"lookback", "epoch"},
+}
+
+// HTTPAPI tells whether the HTTP wire of a model is an API, not a folder of files.
+func HTTPAPI(model string) bool { return httpAPI[model] != nil }
 
 // Receiver is a server of ours that files are pushed to.
 type Receiver struct {
@@ -266,9 +286,50 @@ func (u *uses) http(h *HTTP, model *pbx.Model, at, name string) {
 		in.problemAt(at, "%s: a password without a user: give user too", at)
 	}
 	in.secret(at, h.Secret)
+	u.httpKeys(h, model, at)
+	if HTTPAPI(model.ID) {
+		if h.User == "" || !h.Set() {
+			in.problemAt(at, "%s: give user, and password_env or password_file: those of the API's user on the PBX", at)
+		}
+		u.source(h.URL+" "+h.Tenant, at, name)
+		return
+	}
 	u.fileSet(h.Pattern, h.Grows, After{}, model, at)
-	u.source(h.URL+" "+h.Tenant+" "+pattern(h.Pattern, model), at, name)
+	u.source(h.URL+" "+pattern(h.Pattern, model), at, name)
 }
+
+// httpKeys finds keys that the model's HTTP wire does not have.
+func (u *uses) httpKeys(h *HTTP, model *pbx.Model, at string) {
+	keys, ok := httpAPI[model.ID]
+	if !ok {
+		keys = []string{"pattern", "grows", "settle"}
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{
+		{"pattern", h.Pattern != ""},
+		{"grows", h.Grows != nil},
+		{"settle", h.Settle != 0},
+		{"token_url", h.TokenURL != ""},
+		{"tenant", h.Tenant != ""},
+		{"recurse", h.Recurse != nil},
+		{"lookback", h.Lookback != 0},
+		{"epoch", h.Epoch != 0},
+	} {
+		if k.given && !slices.Contains(keys, k.key) {
+			u.in.problemAt(at+"."+k.key, "%s.%s: the HTTP wire of %s has no such key: leave it out", at, k.key, model.ID)
+		}
+	}
+	if h.Tenant != "" && !tenantID.MatchString(h.Tenant) {
+		u.in.problemAt(at+".tenant", "%s.tenant: %q: give the tenant's UUID, such as 4eb57648-b914-446b-a69f-58643ae08dd4", at, h.Tenant)
+	}
+	if h.Epoch < 0 {
+		u.in.problemAt(at+".epoch", "%s.epoch: %d: give 0 or more", at, h.Epoch)
+	}
+}
+
+var tenantID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 func (in *reading) url(at, text, example string) {
 	u, err := url.Parse(text)
@@ -387,7 +448,9 @@ func (u *uses) oxe(o *OXE, at, name string) {
 		u.in.problemAt(at, "%s.dial: give one address, or two where the call server is doubled: [10.1.0.9:2533, 10.1.0.10:2533]", at)
 	}
 	for i, a := range o.Dial {
-		if u.in.address(fmt.Sprintf("%s.dial[%d]", at, i), a) {
+		if i > 0 && a == o.Dial[0] {
+			u.in.problemAt(at, "%s.dial: %q twice: give each call server's own address", at, a)
+		} else if u.in.dial(fmt.Sprintf("%s.dial[%d]", at, i), a, "10.1.0.9:2533") {
 			u.source("oxe "+a, at, name)
 		}
 	}
@@ -396,8 +459,20 @@ func (u *uses) oxe(o *OXE, at, name string) {
 func (u *uses) ahl(a *AHL, at, name string) {
 	if a.Dial == "" {
 		u.in.problemAt(at, "%s.dial: give the PBX's address and port, such as 10.1.0.9:2561", at)
-	} else if u.in.address(at+".dial", a.Dial) {
+	} else if u.in.dial(at+".dial", a.Dial, "10.1.0.9:2561") {
 		u.source("ahl "+a.Dial, at, name)
 	}
 	u.in.oneOf(at+".check", a.Check, "none", "lrc", "lrc-hex")
+}
+
+// dial checks host:port of a PBX.
+func (in *reading) dial(at, addr, example string) bool {
+	if !in.address(at, addr) {
+		return false
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	if host == "" {
+		in.problemAt(at, "%s: %q: give the PBX's address and port, such as %s", at, addr, example)
+	}
+	return host != ""
 }
