@@ -24,11 +24,22 @@ type dialer struct {
 	link *link
 }
 
+// way is how a PBX is dialled and talked to.
+type way interface {
+	// once is one connection, from the dialling to its end. leased ends the
+	// reading, life the publishing, a while later.
+	once(leased, life context.Context) outcome
+}
+
+// outcome of a connection.
+type outcome struct {
+	delivered bool          // tickets came
+	pause     time.Duration // at least, before the next one
+	err       error
+}
+
 // fewLines is more than a PBX prints that will not let us in: echo and excuse.
 const fewLines = 4
-
-// errLogin marks a failed log-in.
-var errLogin = errors.New("log-in failed")
 
 func (d *dialer) run(ctx context.Context) {
 	if !d.link.known(ctx) {
@@ -48,87 +59,113 @@ func (d *dialer) run(ctx context.Context) {
 func (d *dialer) keep(leased, life context.Context) {
 	back := bus.Backoff{Min: d.timing.redial[0], Max: d.timing.redial[1]}
 	for leased.Err() == nil {
-		delivered, err := d.once(leased, life)
+		end := d.link.way.once(leased, life)
 		if leased.Err() != nil {
 			return
 		}
-		d.link.setErr(err)
-		if err != nil {
-			d.warn.warn(d.link, "the PBX is not reached", "error", err)
+		d.link.setErr(end.err)
+		if end.err != nil {
+			d.warn.warn(d.link, "the PBX is not reached", "error", end.err)
 		}
-		if delivered {
+		if end.delivered {
 			back.Reset()
 		}
-		pause := back.Next()
-		if errors.Is(err, errLogin) {
-			// Many PBXs lock their port after a few wrong passwords.
-			pause = max(pause, d.timing.rejected+rand.N(d.timing.rejected/4+1))
-		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(max(back.Next(), end.pause)):
 		case <-leased.Done():
 		}
 	}
 }
 
-// once is one connection, from the dialling to its end. delivered tells that
-// tickets came.
-func (d *dialer) once(leased, life context.Context) (delivered bool, err error) {
-	l := d.link
-	count := func(result string) { d.metrics.dials.WithLabelValues(l.Site.ID, l.ID, result).Inc() }
-	addr := l.TCP.Dial
+// tcpWay is a PBX that gives its tickets at once, or after a log-in.
+type tcpWay struct{ *link }
+
+func (d tcpWay) once(leased, life context.Context) outcome {
 	password, err := d.password()
 	if err != nil {
-		count("no_password")
-		return false, fmt.Errorf("link %s: %w", l, err)
+		d.countDial("no_password")
+		return outcome{err: fmt.Errorf("link %s: %w", d.link, err)}
 	}
-	conn, err := socket.Dial(leased, addr, d.timing.dialTime)
+	conn, err := d.dial(leased, d.addr)
 	if err != nil {
-		count(reachable(err))
-		return false, fmt.Errorf("link %s: cannot reach the PBX at %s: %w", l, addr, err)
+		return outcome{err: err}
 	}
-	s := l.newSession(conn, true)
-	dialogue := login.Dialogue{Steps: l.model.Login, Password: password, Settle: d.timing.settle}
-	early, came, err := dialogue.Run(leased, conn, s.reader)
+	from := d.newStream(conn, true)
+	dialogue := login.Dialogue{Steps: d.model.Login, Password: password, Settle: d.timing.settle}
+	early, came, err := dialogue.Run(leased, conn, from.Reader)
 	if err != nil {
 		conn.Close()
 		if leased.Err() != nil {
-			return false, nil
+			return outcome{}
 		}
-		count("login_failed")
-		return false, fmt.Errorf("link %s at %s: %w: %w", l, addr, errLogin, err)
+		d.countDial("login_failed")
+		return d.loginFailed(err)
 	}
-	count("connected")
+	return d.hold(d.newSession(conn, from), func(s *session) (string, outcome) {
+		begin := time.Now()
+		ended := s.serve(leased, life, early, came)
+		switch {
+		case !hungUp(ended) || time.Since(begin) >= d.timing.hangUp || s.acked >= fewLines:
+			return ended, outcome{delivered: s.acked > 0}
+		case len(d.model.Login) > 0:
+			return ended, d.loginFailed(errors.New("the PBX hung up right after it: is the password right? set password_env or password_file"))
+		}
+		return ended, outcome{s.acked > 0, 0, d.hangsUp(s)}
+	})
+}
+
+func (d tcpWay) loginFailed(err error) outcome {
+	// Many PBXs lock their port after a few wrong passwords.
+	pause := d.timing.rejected + rand.N(d.timing.rejected/4+1)
+	return outcome{pause: pause, err: fmt.Errorf("link %s at %s: log-in failed: %w", d.link, d.addr, err)}
+}
+
+// password is the configured one, else the factory's.
+func (d tcpWay) password() (string, error) {
+	if !d.needsPassword() {
+		return "", nil
+	}
+	if !d.TCP.Secret.Set() {
+		return d.model.DefaultPassword, nil
+	}
+	return d.TCP.Password()
+}
+
+// dial connects to a PBX. The error names link and address.
+func (l *link) dial(ctx context.Context, addr string) (*net.TCPConn, error) {
+	conn, err := socket.Dial(ctx, addr, l.timing.dialTime)
+	if err != nil {
+		l.countDial(reachable(err))
+		return nil, fmt.Errorf("link %s: cannot reach the PBX at %s: %w", l, addr, err)
+	}
+	return conn, nil
+}
+
+func (l *link) countDial(result string) {
+	l.metrics.dials.WithLabelValues(l.Site.ID, l.ID, result).Inc()
+}
+
+// hold takes the session of a PBX that lets us in through to its end.
+func (l *link) hold(s *session, serve func(*session) (ended string, o outcome)) outcome {
+	l.countDial("connected")
 	if refused := s.enter(s); refused != "" {
-		conn.Close()
-		return false, fmt.Errorf("link %s: %s", l, refused)
+		s.conn.Close()
+		return outcome{err: fmt.Errorf("link %s: %s", l, refused)}
 	}
 	defer s.leave(s)
 	l.setErr(nil)
 	l.count("dialled")
-	d.deps.Log.Debug("connected to a PBX", "site", l.Site.ID, "link", l.ID, "peer", s.name)
-	begin := time.Now()
-	ended := s.serve(leased, life, early, came)
+	l.deps.Log.Debug("connected to a PBX", "site", l.Site.ID, "link", l.ID, "peer", s.name)
+	ended, o := serve(s)
 	l.count(ended)
-	d.deps.Log.Debug("a PBX has gone", "site", l.Site.ID, "link", l.ID, "peer", s.name, "why", ended)
-	if hungUp := ended == "closed_eof" || ended == "closed_reset"; hungUp && time.Since(begin) < d.timing.hangUp && s.acked < fewLines {
-		if len(l.model.Login) > 0 {
-			return false, fmt.Errorf("link %s at %s: %w: the PBX hung up right after it: is the password right? set password_env or password_file", l, addr, errLogin)
-		}
-		return s.acked > 0, fmt.Errorf("link %s: the PBX at %s hangs up at once: is another program connected to it?", l, addr)
-	}
-	return s.acked > 0, nil
+	l.deps.Log.Debug("a PBX has gone", "site", l.Site.ID, "link", l.ID, "peer", s.name, "why", ended)
+	return o
 }
 
-// password is the configured one, else the factory's.
-func (d *dialer) password() (string, error) {
-	if !d.link.needsPassword() {
-		return "", nil
-	}
-	if !d.link.TCP.Secret.Set() {
-		return d.link.model.DefaultPassword, nil
-	}
-	return d.link.TCP.Password()
+func hungUp(ended string) bool { return ended == closedEOF || ended == closedReset }
+
+func (l *link) hangsUp(s *session) error {
+	return fmt.Errorf("link %s: the PBX at %s hangs up at once: is another program connected to it?", l, s.name)
 }
 
 // reachable says how a dial went, for the metrics.

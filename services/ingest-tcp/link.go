@@ -25,10 +25,13 @@ const defaultMaxConnections = 64
 type link struct {
 	config.LinkOf
 	*Service
+	wire      pbx.Wire
+	addr      string // where we listen or dial
 	model     *pbx.Model
 	cutting   pbx.Cutting
 	allow     []netip.Prefix
 	max       int
+	way       way           // how it is dialled; nil: it listens
 	announced chan struct{} // closed when the parser can know the settings
 
 	connections, lastSeen prometheus.Gauge
@@ -54,37 +57,59 @@ func (s *Service) newLink(of config.LinkOf) (*link, error) {
 		return nil, err
 	}
 	l := &link{
-		LinkOf: of, Service: s, model: model, cutting: cutting, max: of.TCP.MaxConnections,
+		LinkOf: of, Service: s, model: model, cutting: cutting, max: 1,
 		announced: make(chan struct{}), peers: make(map[*session]string),
 	}
-	if l.max == 0 {
-		l.max = defaultMaxConnections
-	}
-	for _, p := range of.TCP.Allow {
-		// A peer's address is unmapped; so must be what it is compared with.
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		l.allow = append(l.allow, p.Masked())
-	}
-	switch tcp := of.TCP; {
-	case !pbx.ValidID(of.Site.ID) || !pbx.ValidID(of.ID):
+	if !pbx.ValidID(of.Site.ID) || !pbx.ValidID(of.ID) {
 		return nil, errors.New("ids are letters a-z, digits and hyphens, at most 63")
-	case (tcp.Listen == "") == (tcp.Dial == ""):
-		return nil, errors.New("tcp: give listen or dial")
-	case l.max < 0:
-		return nil, fmt.Errorf("tcp: max_connections %d: give 1 or more", l.max)
-	case tcp.Dial != "" && l.needsPassword() && !tcp.Secret.Set() && model.DefaultPassword == "":
-		return nil, errors.New("tcp: this model wants a password: give password_env or password_file")
 	}
-	if _, _, err := net.SplitHostPort(of.TCP.Listen + of.TCP.Dial); err != nil {
-		return nil, fmt.Errorf("tcp: %q is no host:port", of.TCP.Listen+of.TCP.Dial)
+	switch {
+	case of.OXE != nil:
+		err = l.oxe()
+	case of.AHL != nil:
+		err = l.ahl()
+	default:
+		err = l.tcp()
+	}
+	if err != nil {
+		return nil, err
 	}
 	l.connections = s.metrics.connections.WithLabelValues(of.Site.ID, of.ID)
 	l.lastSeen = s.metrics.last.WithLabelValues(of.Site.ID, of.ID)
 	l.ticketsN = s.metrics.tickets.WithLabelValues(of.Site.ID, of.ID, of.Model)
 	l.bytesN = s.metrics.bytes.WithLabelValues(of.Site.ID, of.ID)
 	return l, nil
+}
+
+// tcp completes a link with a wire of plain TCP.
+func (l *link) tcp() error {
+	tcp := l.TCP
+	if l.max = tcp.MaxConnections; l.max == 0 {
+		l.max = defaultMaxConnections
+	}
+	for _, p := range tcp.Allow {
+		// A peer's address is unmapped; so must be what it is compared with.
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		l.allow = append(l.allow, p.Masked())
+	}
+	switch {
+	case (tcp.Listen == "") == (tcp.Dial == ""):
+		return errors.New("tcp: give listen or dial")
+	case l.max < 0:
+		return fmt.Errorf("tcp: max_connections %d: give 1 or more", l.max)
+	case tcp.Dial != "" && l.needsPassword() && !tcp.Secret.Set() && l.model.DefaultPassword == "":
+		return errors.New("tcp: this model wants a password: give password_env or password_file")
+	}
+	l.wire, l.addr = pbx.TCPListen, tcp.Listen
+	if tcp.Dial != "" {
+		l.wire, l.addr, l.way = pbx.TCPDial, tcp.Dial, &tcpWay{l}
+	}
+	if _, _, err := net.SplitHostPort(l.addr); err != nil {
+		return fmt.Errorf("tcp: %q is no host:port", l.addr)
+	}
+	return nil
 }
 
 func (l *link) needsPassword() bool {
@@ -198,11 +223,8 @@ func (l *link) state() LinkState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st := LinkState{
-		Site: l.Site.ID, Link: l.ID, Model: l.Model, Wire: pbx.TCPListen, Addr: l.TCP.Listen,
+		Site: l.Site.ID, Link: l.ID, Model: l.Model, Wire: l.wire, Addr: l.addr,
 		LastTicket: l.last, Tickets: l.tickets, Bytes: l.bytes, Incomplete: l.incomplete, Err: l.err,
-	}
-	if l.TCP.Dial != "" {
-		st.Wire, st.Addr = pbx.TCPDial, l.TCP.Dial
 	}
 	for _, name := range l.peers {
 		st.Peers = append(st.Peers, name)

@@ -30,7 +30,7 @@ func (s *Service) group(links []*link) ([]*listener, error) {
 	var out []*listener
 	var wrong []error
 	for _, l := range links {
-		if l.TCP.Listen == "" {
+		if l.TCP == nil || l.TCP.Listen == "" {
 			continue
 		}
 		key, free := canonical(l.TCP.Listen)
@@ -151,7 +151,7 @@ func (l *listener) admit(conn *net.TCPConn) *session {
 		conn.Close()
 		return nil
 	}
-	s := l.links[i].newSession(conn, false)
+	s := l.links[i].newSession(conn, l.links[i].newStream(conn, false))
 	if refused := s.enter(s); refused != "" {
 		s.count(refused)
 		s.warn.warn(s.link, "connection refused: "+map[string]string{

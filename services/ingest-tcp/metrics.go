@@ -14,6 +14,7 @@ type metrics struct {
 	incomplete  *prometheus.CounterVec
 	last        *prometheus.GaugeVec
 	dials       *prometheus.CounterVec
+	frames      *prometheus.CounterVec
 	refused     *prometheus.CounterVec
 	lost        *prometheus.CounterVec
 	publish     prometheus.Histogram
@@ -34,6 +35,7 @@ func newMetrics() *metrics {
 		incomplete:  counter("incomplete_total", "Acknowledged pieces that are no whole ticket.", "reason"),
 		last:        gauge("last_ticket_timestamp_seconds", "When the last acknowledged ticket came."),
 		dials:       counter("dial_attempts_total", "Attempts to reach a PBX.", "result"),
+		frames:      counter("frames_total", "What came beside new tickets on an oxe or ahl wire: keep_alive, role, unknown; wrong_check, repeated, broken, noise, enquiry, answer.", "kind"),
 		refused:     counter("refused_messages_total", "Messages that NATS refused for their own sake; they are tried again."),
 		lost:        counter("unpublished_bytes_total", "Bytes read and not published when the service ended."),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -46,7 +48,7 @@ func newMetrics() *metrics {
 func (m *metrics) register(reg prometheus.Registerer) error {
 	var failed []error
 	for _, c := range []prometheus.Collector{
-		m.connections, m.connected, m.tickets, m.bytes, m.incomplete, m.last, m.dials, m.refused, m.lost, m.publish,
+		m.connections, m.connected, m.tickets, m.bytes, m.incomplete, m.last, m.dials, m.frames, m.refused, m.lost, m.publish,
 	} {
 		failed = append(failed, reg.Register(c))
 	}

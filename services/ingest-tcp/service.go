@@ -1,5 +1,6 @@
 // Package ingesttcp collects tickets that come as a stream of bytes on a TCP
-// socket: PBXs that connect to us, and PBXs that we dial.
+// socket: PBXs that connect to us, and PBXs that we dial. Some of these want to be
+// talked to: see oxe.go and ahl.go.
 //
 // What a PBX sends on such a socket it forgets. So every read is published, and
 // nothing else is done with it before the acknowledgement; what is read ahead
@@ -39,10 +40,16 @@ type Deps struct {
 type timing struct {
 	grace      time.Duration // to publish what was read, at the end
 	drain      time.Duration // to read what is on its way, at the end
-	quiet      time.Duration // nothing more is on its way
+	quiet      time.Duration // nothing more is on its way: more than the 200 ms that TCP pauses at a full buffer
 	dialTime   time.Duration // to connect
 	settle     time.Duration // a PBX asks again after a wrong password
 	hangUp     time.Duration // a PBX hangs up after a wrong password
+	hello      time.Duration // a call server tells its role
+	alive      time.Duration // a call server asks whether we are there
+	switchOver time.Duration // at least, after call servers changed roles
+	rest       time.Duration // of a hotel link's frame to come
+	slow       time.Duration // a PBX may have sent its frame again meanwhile
+	repeat     time.Duration // a frame may be one that was acknowledged
 	redial     [2]time.Duration
 	rejected   time.Duration // at least, after a failed log-in
 	bind       [2]time.Duration
@@ -52,8 +59,10 @@ type timing struct {
 }
 
 var usual = timing{
-	grace: 10 * time.Second, drain: time.Second, quiet: 100 * time.Millisecond,
+	grace: 10 * time.Second, drain: time.Second, quiet: 300 * time.Millisecond,
 	dialTime: 10 * time.Second, settle: 2 * time.Second, hangUp: 10 * time.Second,
+	hello: 10 * time.Second, alive: 45 * time.Second, switchOver: 10 * time.Second,
+	rest: 5 * time.Second, slow: 500 * time.Millisecond, repeat: time.Minute,
 	redial: [2]time.Duration{time.Second, time.Minute}, rejected: 30 * time.Second,
 	bind:    [2]time.Duration{time.Second, 30 * time.Second},
 	refused: [2]time.Duration{5 * time.Second, time.Minute},
@@ -74,8 +83,8 @@ type Service struct {
 	dialers   []*dialer
 }
 
-// New makes the service of those links that have a TCP wire; others are not its
-// own.
+// New makes the service of those links that have a TCP, OXE or AHL wire; others
+// are not its own.
 func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Tickets == nil || deps.Log == nil {
 		return nil, errors.New("ingest-tcp: bus, committer and logger must be given")
@@ -91,7 +100,7 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	s.warn = newWarner(deps.Log, func() time.Duration { return s.timing.warnEvery })
 	var wrong []error
 	for _, l := range links {
-		if l.TCP == nil {
+		if l.TCP == nil && l.OXE == nil && l.AHL == nil {
 			continue
 		}
 		one, err := s.newLink(l)
@@ -100,7 +109,7 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 			continue
 		}
 		s.links = append(s.links, one)
-		if l.TCP.Dial != "" {
+		if one.way != nil {
 			s.dialers = append(s.dialers, &dialer{Service: s, link: one})
 		}
 	}

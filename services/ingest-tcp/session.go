@@ -22,20 +22,69 @@ import (
 type session struct {
 	*link
 	conn   *net.TCPConn
-	reader *telnet.Reader
+	source source
 	name   string
 	origin string
 	window *window.Window
-	acked  int // tickets that NATS has
+	acked  int   // tickets that NATS has
+	err    error // why the connection ended, where a person must know
 	msgs   []*nats.Msg
 }
 
-func (l *link) newSession(conn *net.TCPConn, dialled bool) *session {
+func (l *link) newSession(conn *net.TCPConn, from source) *session {
 	return &session{
-		link: l, conn: conn, reader: telnet.NewReader(conn, dialled), name: conn.RemoteAddr().String(),
+		link: l, conn: conn, source: from, name: conn.RemoteAddr().String(),
 		origin: identity.Connection(), window: window.New(l.cutting.Split),
 	}
 }
+
+// source takes from a connection what is published.
+type source interface {
+	// next returns what came, valid until the next call, also with an error. It
+	// asks for room before it takes tickets, and sets the deadline of each wait.
+	next(g gate) ([]byte, error)
+	// whole tells whether what stands at the end of the connection is a ticket
+	// where nothing ends it.
+	whole(ended string) bool
+}
+
+// gate is what a source asks before it reads.
+type gate interface {
+	// room waits until tickets may be taken.
+	room() error
+	// wait allows the next reads so long; 0: for ever.
+	wait(idle time.Duration) error
+}
+
+// stream is a connection that carries nothing but tickets.
+type stream struct {
+	*telnet.Reader
+	link *link
+}
+
+func (l *link) newStream(conn *net.TCPConn, dialled bool) stream {
+	return stream{telnet.NewReader(conn, dialled), l}
+}
+
+func (s stream) next(g gate) ([]byte, error) {
+	if err := g.room(); err != nil {
+		return nil, err
+	}
+	if err := g.wait(time.Duration(s.link.TCP.Idle)); err != nil {
+		return nil, err
+	}
+	return s.Next()
+}
+
+func (s stream) whole(ended string) bool { return s.link.cutting.Unterminated && ended == closedEOF }
+
+// ending is an error that ends a connection under a name of its own.
+type ending struct {
+	result string
+	error
+}
+
+func (e ending) Unwrap() error { return e.error }
 
 // later is a context that ends so long after another.
 func later(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -61,7 +110,7 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	go func() {
 		end := s.receive(open)
 		why <- end
-		s.window.Close(s.cutting.Unterminated && end == closedEOF)
+		s.window.Close(s.source.whole(end))
 	}()
 	s.forward(publishing)
 	// Where publishing gave up, the reader may still wait for room.
@@ -75,8 +124,12 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	return ended
 }
 
-// closedEOF says that the peer ended the connection in good order.
-const closedEOF = "closed_eof"
+// Why a connection ended.
+const (
+	closedEOF   = "closed_eof" // the peer ended it in good order
+	closedReset = "closed_reset"
+	closedIdle  = "closed_idle"
+)
 
 // receive reads into the window, and returns why the connection ended.
 func (s *session) receive(open context.Context) string {
@@ -88,46 +141,64 @@ func (s *session) receive(open context.Context) string {
 		s.conn.SetReadDeadline(time.Now().Add(s.timing.quiet))
 	})()
 	defer context.AfterFunc(draining, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	idle := time.Duration(s.TCP.Idle)
+	r := &reading{s, open, draining}
 	for {
-		if err := s.window.Room(draining, s.deps.Bus.Conn.IsConnected()); err != nil {
-			if errors.Is(err, window.ErrEndless) {
-				s.warn.warn(s.link, "connection closed: "+err.Error(), "peer", s.name, "model", s.Model)
-				s.conn.Close()
-				return "closed_line_too_long"
-			}
-			return "closed_shutdown"
+		data, err := s.source.next(r)
+		if len(data) > 0 {
+			s.window.Write(data, time.Now())
 		}
-		switch {
-		case open.Err() != nil:
-			if draining.Err() != nil {
-				return "closed_shutdown"
-			}
-			s.conn.SetReadDeadline(time.Now().Add(s.timing.quiet))
-		case idle > 0:
-			s.conn.SetReadDeadline(time.Now().Add(idle))
-			if open.Err() != nil {
-				s.conn.SetReadDeadline(time.Now().Add(s.timing.quiet))
-			}
-		}
-		data, err := s.reader.Next()
+		var end ending
 		switch {
 		case err == nil:
-			s.window.Write(data, time.Now())
+		case errors.Is(err, window.ErrEndless):
+			s.warn.warn(s.link, "connection closed: "+err.Error(), "peer", s.name, "model", s.Model)
+			s.conn.Close()
+			return "closed_line_too_long"
 		case open.Err() != nil:
 			return "closed_shutdown"
+		case errors.As(err, &end):
+			s.err = end.error
+			return end.result
 		case errors.Is(err, io.EOF):
 			return closedEOF
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return "closed_idle"
+			return closedIdle
 		case errors.Is(err, net.ErrClosed):
 			return "closed_refused_by_nats"
 		case errors.Is(err, syscall.ETIMEDOUT):
 			return "closed_vanished"
 		default:
-			return "closed_reset"
+			return closedReset
 		}
 	}
+}
+
+// reading is the gate of a session: reads while open, and a while longer what is
+// on its way.
+type reading struct {
+	*session
+	open, draining context.Context
+}
+
+func (r *reading) room() error {
+	return r.window.Room(r.draining, r.deps.Bus.Conn.IsConnected())
+}
+
+func (r *reading) wait(idle time.Duration) error {
+	switch {
+	case r.open.Err() != nil:
+		if err := r.draining.Err(); err != nil {
+			return err
+		}
+		return r.conn.SetReadDeadline(time.Now().Add(r.timing.quiet))
+	case idle > 0:
+		err := r.conn.SetReadDeadline(time.Now().Add(idle))
+		if r.open.Err() != nil {
+			err = r.conn.SetReadDeadline(time.Now().Add(r.timing.quiet))
+		}
+		return err
+	}
+	return nil
 }
 
 // forward publishes what the window gives, until its end or ctx's.
