@@ -13,6 +13,7 @@ openssh-client:sftp
 nginx-light:nginx
 curl:curl
 tftp-hpa:tftp
+tftpd-hpa:in.tftpd
 "
 missing=
 for it in $wanted; do

@@ -67,7 +67,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown model", "model: cisco-cucm", "model: cisco-cum", 15, []string{`"cisco-cucm"`, "trunkline models"}},
 		{"layout of a model that needs one", "model: cisco-cucm", "model: custom", 15, []string{"needs the file that describes its tickets"}},
 		{"wire that the model does not offer", "model: cisco-cucm, files: {dir: /srv/cdr, after: {delete: 30d}}", "model: cisco-cucm, tcp: {listen: \":99\"}", 15, []string{"cisco-cucm offers no tcp.listen", "files"}},
-		{"wire of a later version", "model: cisco-cucm, files: {dir: /srv/cdr, after: {delete: 30d}}", "model: cisco-cucm, sftp_server: {listen: \":22\"}", 15, []string{"does not work yet", "files"}},
+		{"receiver without password", "model: cisco-cucm, files: {dir: /srv/cdr, after: {delete: 30d}}", "model: cisco-cucm, sftp_server: {listen: \":22\"}", 15, []string{"password_env", "authorized_keys"}},
 		{"two wires", "files: {dir: /srv/cdr, after: {delete: 30d}}", "files: {dir: /srv/cdr}, tcp: {listen: \":99\"}", 15, []string{"exactly one wire"}},
 		{"no wire", ", files: {dir: /srv/cdr, after: {delete: 30d}}", "", 15, []string{"exactly one wire", "none"}},
 		{"listen and dial", "tcp: {dial: \"10.1.0.5:2300\", password_env: KX_PASSWORD}", "tcp: {dial: \"10.1.0.5:2300\", listen: \":1\"}", 14, []string{"listen (the PBX connects to us) or dial"}},

@@ -125,15 +125,16 @@ type Receiver struct {
 	After After `yaml:"after"`
 }
 
-// FTPServer receives files over FTP.
+// FTPServer receives files over FTP. Links that share an address have the same
+// Passive, Public and TLS.
 type FTPServer struct {
 	Receiver `yaml:",inline"`
 	// Passive is the range of ports for transfers, such as 50000-50099; empty: any.
 	Passive string `yaml:"passive"`
-	// Public is the address that passive transfers are told to connect to; empty:
-	// the one that the client connected to.
+	// Public is the IPv4 address that passive transfers are told to connect to;
+	// empty: the one that the client connected to.
 	Public string `yaml:"public"`
-	// TLS has our certificate and key, for FTPS; nil: plain only.
+	// TLS has our certificate and key: then only FTPS is taken; nil: plain only.
 	TLS *TLS `yaml:"tls"`
 }
 
@@ -160,9 +161,11 @@ type HTTPServer struct {
 
 // TFTP is a PBX that pushes files to us, or a file that we fetch.
 type TFTP struct {
-	// Listen is host:port.
-	Listen string         `yaml:"listen"`
-	Allow  []netip.Prefix `yaml:"allow"`
+	// Listen is host:port, of UDP. Links may share it with Allow ranges that do not
+	// overlap.
+	Listen string `yaml:"listen"`
+	// Allow lists the addresses that may send; empty: any.
+	Allow []netip.Prefix `yaml:"allow"`
 	// Fetch is the PBX's host:port, and File what is fetched there.
 	Fetch string `yaml:"fetch"`
 	File  string `yaml:"file"`
@@ -386,8 +389,22 @@ func (u *uses) ftpServer(f *FTPServer, l *Link, model *pbx.Model, at, name strin
 			u.in.problemAt(at+".passive", "%s.passive: %v", at, err)
 		}
 	}
+	if ip, err := netip.ParseAddr(f.Public); f.Public != "" && (err != nil || !ip.Is4()) {
+		u.in.problemAt(at+".public", "%s.public: %q: give the IPv4 address that the PBX reaches us at", at, f.Public)
+	}
 	if f.TLS != nil && (f.TLS.Cert == "" || f.TLS.Key == "") {
 		u.in.problemAt(at+".tls", "%s.tls: give our certificate (cert) and its key (key)", at)
+	}
+	if _, port, _ := net.SplitHostPort(f.Listen); port != "0" {
+		var tls TLS
+		if f.TLS != nil {
+			tls = *f.TLS
+		}
+		key, same := "ftp options "+port, fmt.Sprintf("%s %s %+v", f.Passive, f.Public, tls)
+		if other, ok := u.folders[key]; ok && other != same {
+			u.in.problemAt(at, "%s: links that share port %s must have the same passive, public and tls", at, port)
+		}
+		u.folders[key] = same
 	}
 }
 
@@ -432,11 +449,20 @@ func (u *uses) tftp(t *TFTP, at, name string) {
 	case (t.Listen == "") == (t.Fetch == ""):
 		in.problemAt(at, "%s: give listen (the PBX pushes its files) or fetch (we fetch one)", at)
 	case t.Fetch != "":
-		in.address(at+".fetch", t.Fetch)
+		if in.address(at+".fetch", t.Fetch) {
+			if host, _, _ := net.SplitHostPort(t.Fetch); host == "" {
+				in.problemAt(at+".fetch", "%s.fetch: %q: give the PBX's address and port, such as 10.1.0.9:69", at, t.Fetch)
+			}
+		}
 		if t.File == "" {
-			in.problemAt(at, "%s.file: give the name of the file to fetch", at)
+			in.problemAt(at, "%s.file: give the name of the file to fetch, such as gez.txt", at)
+		}
+		if len(t.Allow) > 0 {
+			in.problemAt(at+".allow", "%s.allow: only a link that listens has an allow-list", at)
 		}
 		u.source("tftp "+t.Fetch+"/"+t.File, at, name)
+	case t.File != "" || t.Every != 0:
+		in.problemAt(at, "%s: file and every go with fetch: whoever listens takes what comes", at)
 	case in.address(at+".listen", t.Listen):
 		host, port, _ := net.SplitHostPort(t.Listen)
 		u.listens = append(u.listens, listen{host, "udp " + port, t.Allow, at + ".listen", name})

@@ -1,7 +1,7 @@
-// Package ingestpoll collects tickets that we fetch: files that appear in a
-// folder, and rows of a table. A position advances only behind the tickets'
-// acknowledgement, so whatever a crash left open is read again and gets the same
-// ids.
+// Package ingestpoll collects tickets that we fetch, files that appear in a
+// folder and rows of a table, and files that are pushed to us. A position advances
+// only behind the tickets' acknowledgement, so whatever a crash left open is read
+// again and gets the same ids.
 package ingestpoll
 
 import (
@@ -19,9 +19,10 @@ import (
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/proto/wire"
-	"trunkline.internal/services/ingest-poll/internal/files"
 	"trunkline.internal/services/ingest-poll/internal/link"
-	"trunkline.internal/services/ingest-poll/internal/table"
+	"trunkline.internal/services/ingest-poll/internal/post"
+	"trunkline.internal/services/ingest-poll/internal/receive"
+	"trunkline.internal/services/ingest-poll/internal/tftp"
 )
 
 // Deps is what the service works with.
@@ -30,6 +31,9 @@ type Deps struct {
 	// Tickets is the running committer of the stream TICKETS.
 	Tickets *bus.Committer
 	Log     *slog.Logger
+	// Data is the folder of everything that the process keeps: files that are
+	// pushed to us are received below it.
+	Data string
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 	// SetHealth hears how each link is, named `site/link`; nil is well. It may be
@@ -40,30 +44,18 @@ type Deps struct {
 // Service collects the links of one process. Of several processes with the same
 // links, one collects each link, by a lease.
 type Service struct {
-	deps  Deps
-	owner string
-	links []*poll
+	deps    Deps
+	owner   string
+	servers servers
+	links   []*poll
 }
-
-type poll struct {
-	*link.Link
-	of      config.LinkOf
-	collect link.Collector
-	every   time.Duration
-}
-
-// Usual pauses between two looks.
-const (
-	everyFiles = 5 * time.Second
-	everyTable = 10 * time.Second
-)
 
 // stopTimeout bounds the wait for links that hang, in a share that does not
 // answer for example.
 const stopTimeout = 10 * time.Second
 
-// New makes the service of those links that are files or tables; it touches
-// nothing. An error names the link and what would be right.
+// New makes the service of those links that are files or tables, fetched or
+// pushed; it touches nothing. An error names the link and what would be right.
 func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Tickets == nil || deps.Log == nil {
 		return nil, errors.New("ingest-poll: the bus, the committer of tickets and the logger are needed")
@@ -76,9 +68,11 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	if err != nil {
 		host = "unknown"
 	}
-	s := &Service{deps: deps, owner: host + "/" + rand.Text()}
+	s := &Service{deps: deps, owner: host + "/" + rand.Text(), servers: servers{
+		receive.NewServers(deps.Data, deps.Log), post.NewServers(deps.Log), tftp.NewServers(deps.Log),
+	}}
 	for _, of := range links {
-		if of.Files == nil && of.MySQL == nil {
+		if !ours(of) {
 			continue
 		}
 		p, err := s.poll(of, meters)
@@ -93,6 +87,7 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
 	l, err := link.New(link.Options{
 		Address:   wire.Address{Model: of.Model, Site: of.Site.ID, Link: of.ID},
+		Layout:    of.Layout,
 		Publisher: s.deps.Tickets,
 		Positions: func() *bus.Positions { return s.deps.Bus.Positions },
 		Log:       s.deps.Log, Now: time.Now, Metrics: meters.Of(of.Site.ID, of.ID),
@@ -106,31 +101,34 @@ func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
 		return nil, err
 	}
 	p := &poll{Link: l, of: of}
-	switch {
-	case of.Files != nil && of.MySQL != nil:
-		return nil, errors.New("files and mysql: a link has one wire, give one of them")
-	case of.Files != nil:
-		p.every = of.Files.Every.Or(everyFiles)
-		p.collect, err = files.New(l, of.Files)
-	default:
-		p.every = of.MySQL.Every.Or(everyTable)
-		p.collect, err = table.New(l, of.MySQL)
-	}
-	return p, err
+	return p, s.wires(p)
 }
 
 // Run collects until ctx is done. It calls ready once NATS answered and every
 // link is being collected or waits for its lease.
 func (s *Service) Run(ctx context.Context, ready func()) error {
-	if err := s.deps.Bus.Ready(ctx); err != nil {
-		return nil // ctx is done before NATS ever answered
+	if s.deps.Data != "" { // what is fetched or received is kept there for a while
+		if err := os.MkdirAll(s.deps.Data, 0o750); err != nil {
+			return fmt.Errorf("ingest-poll: data: %w", err)
+		}
 	}
-	var running sync.WaitGroup
+	var running, bound sync.WaitGroup
 	for _, p := range s.links {
-		running.Go(func() { s.run(ctx, p) })
+		if p.serve != nil {
+			bound.Add(1)
+			running.Go(func() { p.serve(ctx, sync.OnceFunc(bound.Done)) })
+		}
 	}
-	ready()
-	<-ctx.Done()
+	if s.deps.Bus.Ready(ctx) == nil {
+		for _, p := range s.links {
+			if p.collect != nil {
+				running.Go(func() { s.run(ctx, p) })
+			}
+		}
+		bound.Wait()
+		ready()
+		<-ctx.Done()
+	}
 	stopped := make(chan struct{})
 	go func() {
 		running.Wait()
@@ -149,9 +147,15 @@ func (s *Service) run(ctx context.Context, p *poll) {
 	if c, ok := p.collect.(interface{ Close() error }); ok {
 		defer c.Close()
 	}
-	settings := func(ctx context.Context) error { return s.deps.Bus.Links.Put(ctx, p.of.Settings()) }
-	err := s.deps.Bus.Leases.Hold(ctx, wire.LinkKey(p.Site, p.Link.Link), s.owner, func(ctx context.Context) error {
-		p.Run(ctx, p.collect, p.every, settings)
+	lease := wire.LinkKey(p.Site, p.Link.Link)
+	if p.lease != nil {
+		var err error
+		if lease, err = p.lease(ctx, lease); err != nil {
+			return
+		}
+	}
+	err := s.deps.Bus.Leases.Hold(ctx, lease, s.owner, func(ctx context.Context) error {
+		p.Run(ctx, p.collect, p.every, s.announce(p))
 		return nil
 	})
 	if err != nil {
@@ -162,7 +166,8 @@ func (s *Service) run(ctx context.Context, p *poll) {
 // LinkState is how one link is.
 type LinkState struct {
 	Site, Link, Model string
-	// Wire is `files` or `mysql`, Source the folder or table.
+	// Wire is the link's as the configuration names it, Source the folder, address
+	// or table.
 	Wire, Source string
 	link.State
 }
@@ -171,12 +176,7 @@ type LinkState struct {
 func (s *Service) Links() []LinkState {
 	out := make([]LinkState, len(s.links))
 	for i, p := range s.links {
-		out[i] = LinkState{Site: p.Site, Link: p.Link.Link, Model: p.Model, State: p.State()}
-		if f := p.of.Files; f != nil {
-			out[i].Wire, out[i].Source = "files", f.Dir
-		} else {
-			out[i].Wire, out[i].Source = "mysql", p.of.MySQL.Addr+"/"+p.of.MySQL.Database
-		}
+		out[i] = LinkState{Site: p.Site, Link: p.Link.Link, Model: p.Model, Wire: string(p.wire), Source: p.source, State: p.State()}
 	}
 	return out
 }
