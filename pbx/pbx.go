@@ -46,7 +46,7 @@ const (
 )
 
 // working lists the wires that this version serves.
-var working = []Wire{TCPListen, TCPDial, Files, MySQL}
+var working = []Wire{TCPListen, TCPDial, OXEDial, AHLDial, Files, FTP, SFTP, HTTP, MySQL, FTPServer, SFTPServer, HTTPServer, TFTP}
 
 // Clock tells what the time in a ticket is.
 type Clock struct {

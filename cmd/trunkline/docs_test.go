@@ -155,8 +155,8 @@ func testPage(t *testing.T, m *pbx.Model) {
 	if !slices.Equal(slices.Compact(shown), want) {
 		t.Errorf("shows links over %v, and these work: %v", shown, want)
 	}
-	if n := strings.Count(text, "\n"); n < 60 || n > 150 {
-		t.Errorf("%d lines: a page has 60 to 150", n)
+	if n := strings.Count(text, "\n"); n < 60 || n > 160 {
+		t.Errorf("%d lines: a page has 60 to 160", n)
 	}
 }
 
@@ -231,8 +231,26 @@ func wireOf(l config.LinkOf) pbx.Wire {
 		return pbx.TCPListen
 	case l.TCP != nil:
 		return pbx.TCPDial
+	case l.OXE != nil:
+		return pbx.OXEDial
+	case l.AHL != nil:
+		return pbx.AHLDial
 	case l.Files != nil:
 		return pbx.Files
+	case l.FTP != nil:
+		return pbx.FTP
+	case l.SFTP != nil:
+		return pbx.SFTP
+	case l.HTTP != nil:
+		return pbx.HTTP
+	case l.FTPServer != nil:
+		return pbx.FTPServer
+	case l.SFTPServer != nil:
+		return pbx.SFTPServer
+	case l.HTTPServer != nil:
+		return pbx.HTTPServer
+	case l.TFTP != nil:
+		return pbx.TFTP
 	}
 	return pbx.MySQL
 }

@@ -131,9 +131,11 @@ func describeModel(w io.Writer, m *pbx.Model) {
 
 func firewall(o pbx.Offer) string {
 	switch o.Wire {
-	case pbx.TCPListen:
+	case pbx.TCPListen, pbx.FTPServer, pbx.SFTPServer, pbx.HTTPServer:
 		return fmt.Sprintf("from the PBX to us, TCP port %d", o.Port)
-	case pbx.TCPDial, pbx.MySQL:
+	case pbx.TFTP:
+		return fmt.Sprintf("from the PBX to us, UDP port %d and what it answers from", o.Port)
+	case pbx.TCPDial, pbx.MySQL, pbx.OXEDial, pbx.AHLDial, pbx.FTP, pbx.SFTP, pbx.HTTP:
 		return fmt.Sprintf("from us to the PBX, TCP port %d", o.Port)
 	}
 	return ""
@@ -161,6 +163,20 @@ func paste(m *pbx.Model, o pbx.Offer) string {
 		}
 	case pbx.Files:
 		wire = `files: {dir: /srv/tickets}`
+	case pbx.OXEDial:
+		wire = fmt.Sprintf(`oxe: {dial: ["192.0.2.10:%d"]}`, o.Port)
+	case pbx.AHLDial:
+		wire = fmt.Sprintf(`ahl: {dial: "192.0.2.10:%d"}`, o.Port)
+	case pbx.FTP, pbx.SFTP:
+		wire = fmt.Sprintf(`%s: {addr: "192.0.2.10:%d", user: trunkline, password_env: PBX_PASSWORD}`, o.Wire, o.Port)
+	case pbx.HTTP:
+		wire = fmt.Sprintf(`http: {url: "https://192.0.2.10:%d", user: trunkline, password_env: PBX_PASSWORD}`, o.Port)
+	case pbx.FTPServer, pbx.SFTPServer:
+		wire = fmt.Sprintf(`%s: {listen: ":%d", allow: [192.0.2.10/32], user: pbx, password_env: PBX_PASSWORD}`, o.Wire, o.Port)
+	case pbx.HTTPServer:
+		wire = fmt.Sprintf(`http_server: {listen: ":%d", allow: [192.0.2.10/32]}`, o.Port)
+	case pbx.TFTP:
+		wire = fmt.Sprintf(`tftp: {listen: ":%d", allow: [192.0.2.10/32]}`, o.Port)
 	case pbx.MySQL:
 		wire = fmt.Sprintf(`mysql: {addr: "192.0.2.10:%d", database: asteriskcdrdb, user: trunkline, password_env: PBX_PASSWORD}`, o.Port)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"slices"
 	"syscall"
 	"time"
@@ -229,7 +230,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 		return nil, err
 	}
 	if a.poll, err = ingestpoll.New(cfg.Links(), ingestpoll.Deps{
-		Bus: a.bus, Tickets: a.bulk, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+		Bus: a.bus, Tickets: a.bulk, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set, Data: cfg.Data,
 	}); err != nil {
 		return nil, err
 	}
@@ -305,10 +306,30 @@ func (a *app) banner(w io.Writer) {
 			where = "listens on " + addrOr(a.tcp.Addr(l.Site.ID, l.ID), l.TCP.Listen)
 		case l.TCP != nil:
 			where = "dials " + l.TCP.Dial
+		case l.OXE != nil:
+			where = "dials " + strings.Join(l.OXE.Dial, ", ")
+		case l.AHL != nil:
+			where = "dials " + l.AHL.Dial
 		case l.Files != nil:
 			where = "reads files of " + l.Files.Dir
 		case l.MySQL != nil:
 			where = "asks " + l.MySQL.Addr
+		case l.FTP != nil:
+			where = "fetches from " + l.FTP.Addr
+		case l.SFTP != nil:
+			where = "fetches from " + l.SFTP.Addr
+		case l.HTTP != nil:
+			where = "asks " + l.HTTP.URL
+		case l.FTPServer != nil:
+			where = "receives files on " + l.FTPServer.Listen
+		case l.SFTPServer != nil:
+			where = "receives files on " + l.SFTPServer.Listen
+		case l.HTTPServer != nil:
+			where = "receives posts on " + l.HTTPServer.Listen + l.HTTPServer.Path
+		case l.TFTP != nil && l.TFTP.Listen != "":
+			where = "receives files on " + l.TFTP.Listen + "/udp"
+		case l.TFTP != nil:
+			where = "fetches from " + l.TFTP.Fetch + "/udp"
 		}
 		fmt.Fprintf(w, "  %-24s %-15s %s\n", l.Site.ID+"/"+l.ID, l.Model, where)
 	}
