@@ -340,19 +340,29 @@ func (in *reading) layout(l *Link, model *pbx.Model, at, name string) {
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(filepath.Dir(in.places[at].file), file)
 	}
-	text, err := os.ReadFile(file)
+	text, err := readLayout(file)
 	if err != nil {
 		in.problemAt(at, "%s: link %s: %v", at, name, err)
-		return
-	}
-	if len(text) > pbx.MaxLayout {
-		in.problemAt(at, "%s: link %s: %s has %d bytes: a layout has at most %d", at, name, file, len(text), pbx.MaxLayout)
 		return
 	}
 	l.Layout = string(text)
 	if _, err := layout.Parse(file, text); err != nil {
 		in.problemAt(at, "%s: link %s: %v", at, name, err)
 	}
+}
+
+// readLayout reads a regular file of a layout's size: never a pipe or a device.
+func readLayout(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", file)
+	case info.Size() > pbx.MaxLayout:
+		return nil, fmt.Errorf("%s has %d bytes: a layout has at most %d", file, info.Size(), pbx.MaxLayout)
+	}
+	return os.ReadFile(file)
 }
 
 func (in *reading) oneOf(at, value string, allowed ...string) {
