@@ -57,14 +57,14 @@ func (p *parser) text(t *formats.Ticket, cdr *trunklinev1.Cdr, line string) form
 	p.begin(cdr, start)
 	p.end(cdr, start.Add(time.Duration(seconds)*time.Second))
 
-	cdr.CallId = get(line, l.id)
+	cdr.CallId = p.decode(cdr, get(line, l.id))
 	cdr.CallKey = callKey(cdr.CallId, wall)
-	cdr.Extension = get(line, l.extension)
+	cdr.Extension = p.decode(cdr, get(line, l.extension))
 	cdr.AccountCode = p.decode(cdr, get(line, l.account))
 	cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_CALL
 	dialed, caller := p.decode(cdr, get(line, l.dialed)), p.decode(cdr, get(line, l.caller))
-	trunk := get(line, l.member)
-	cdr.TrunkGroup = get(line, l.group)
+	trunk := p.decode(cdr, get(line, l.member))
+	cdr.TrunkGroup = p.decode(cdr, get(line, l.group))
 	switch get(line, l.direction) {
 	case inbound:
 		cdr.Direction = trunklinev1.Direction_DIRECTION_INBOUND
