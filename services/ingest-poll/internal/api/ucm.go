@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ type ucm struct {
 
 	position ucmPosition
 	// seen are the records of the last deep look and since, by their hashes.
-	seen map[hash]bool
+	seen map[hash]time.Time
 	// anchor is the newest record that was seen, by its id and begin: what else it
 	// says may change while its call goes on.
 	anchor   string
@@ -57,8 +58,10 @@ const (
 	ucmZones = 15 * time.Hour
 	ucmDeep  = time.Hour
 	// ucmMargin is what a look between asks behind the newest record: calls that
-	// last longer are found by the next deep look.
+	// last longer are found by the next deep look. It grows to ucmBehind where times
+	// are understood in another zone.
 	ucmMargin = time.Hour
+	ucmBehind = ucmZones + ucmMargin
 )
 
 // Before set-up a UCM's clock stands somewhere else.
@@ -91,7 +94,7 @@ func newUCM(l *link.Link, c *config.HTTP, base *url.URL, cl *client) link.Collec
 
 // Load reads the position.
 func (u *ucm) Load(ctx context.Context) error {
-	u.position, u.seen, u.deep = ucmPosition{}, make(map[hash]bool), time.Time{}
+	u.position, u.seen, u.deep = ucmPosition{}, make(map[hash]time.Time), time.Time{}
 	u.anchor, u.anchored, u.margin = "", time.Time{}, ucmMargin
 	_, err := u.load(ctx, &u.position)
 	return err
@@ -108,7 +111,7 @@ func (u *ucm) Look(ctx context.Context) error {
 		if err != nil || found {
 			return err
 		}
-		u.margin = min(2*u.margin, ucmZones+ucmMargin)
+		u.margin = min(2*u.margin, ucmBehind)
 	}
 	return u.all(ctx, now)
 }
@@ -131,25 +134,24 @@ func (u *ucm) all(ctx context.Context, now time.Time) error {
 	if !u.position.Read.IsZero() {
 		from = u.position.Read.Add(-u.cfg.Lookback.Or(ucmLookback) - ucmZones)
 		// An answer that must hold a record shows that the query is understood.
-		if n := u.position.Newest.Add(-ucmMargin); n.After(ucmFirst) && n.Before(from) {
+		if n := u.position.Newest.Add(-ucmBehind); n.After(ucmFirst) && n.Before(from) {
 			from = n
 		}
 	}
 	u.anchor, u.anchored = "", time.Time{} // it may have been deleted
 	again := now.Add(-u.cfg.Lookback.Or(ucmLookback) - 2*ucmZones)
-	seen, total := make(map[hash]bool), 0
+	seen, total := make(map[hash]time.Time), 0
 	read := func(upTo time.Time, records []record) error {
 		if err := u.publish(ctx, records, now, seen); err != nil {
 			return err
 		}
 		total += len(records)
-		if upTo.Before(again) { // not read again, but for what the next piece overlaps
-			clear(seen)
+		if upTo.Before(again) { // not asked for again, but what looks between ask for
+			maps.DeleteFunc(seen, func(_ hash, start time.Time) bool { return start.Before(u.anchored.Add(-ucmBehind - ucmSpan)) })
+			return nil
 		}
 		for _, r := range records {
-			if seen[r.hash] = true; !upTo.Before(again) {
-				u.seen[r.hash] = true // also if this look ends early
-			}
+			u.seen[r.hash] = r.start // also if this look ends early
 		}
 		return nil
 	}

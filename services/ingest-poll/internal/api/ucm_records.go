@@ -127,7 +127,7 @@ func originsOf(host string, epoch int) origins {
 }
 
 // publish sends the records that were not seen, and keeps them in mind.
-func (u *ucm) publish(ctx context.Context, records []record, now time.Time, seen map[hash]bool) error {
+func (u *ucm) publish(ctx context.Context, records []record, now time.Time, seen map[hash]time.Time) error {
 	for len(records) > ucmPage {
 		if err := u.publish(ctx, records[:ucmPage], now, seen); err != nil {
 			return err
@@ -137,7 +137,10 @@ func (u *ucm) publish(ctx context.Context, records []record, now time.Time, seen
 	var fresh []*record
 	once := make(map[hash]bool, len(records))
 	for i := range records {
-		if r := &records[i]; !u.seen[r.hash] && !seen[r.hash] && !once[r.hash] {
+		r := &records[i]
+		_, before := u.seen[r.hash]
+		_, now := seen[r.hash]
+		if !before && !now && !once[r.hash] {
 			once[r.hash] = true
 			fresh = append(fresh, r)
 		}
@@ -170,7 +173,7 @@ func (u *ucm) publish(ctx context.Context, records []record, now time.Time, seen
 		return err
 	}
 	for _, r := range records {
-		seen[r.hash] = true
+		seen[r.hash] = r.start
 		if r.id != "" && !r.start.IsZero() && !r.start.Before(u.anchored) && r.start.Before(now.Add(ucmZones)) {
 			u.anchor, u.anchored = r.name(), r.start
 		}
