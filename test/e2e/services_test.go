@@ -171,7 +171,7 @@ func (p *process) stop(t *testing.T) {
 func TestServiceRefusesConfiguration(t *testing.T) {
 	for name, tc := range map[string]struct{ config, says string }{
 		"a model that does not exist": {site(`{id: x, model: avaya, tcp: {listen: ":1080"}}`), "trunkline.yaml:"},
-		"a wire of a later version":   {site(`{id: x, model: alcatel-oxe, oxe: {dial: ["10.0.0.1"]}}`), "does not work yet"},
+		"a wire of another model":     {site(`{id: x, model: alcatel-oxe, tcp: {dial: "10.0.0.1:2533"}}`), "offers no tcp.dial"},
 		"two links on a port":         {site(`{id: x, model: avaya-ipoffice, tcp: {listen: ":1080"}}`, `{id: y, model: avaya-ipoffice, tcp: {listen: ":1080"}}`), "allow"},
 	} {
 		if _, err := kit.TryStart(t, binary, kit.Config(t.TempDir(), tc.config)); err == nil || !strings.Contains(err.Error(), tc.says) {

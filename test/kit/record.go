@@ -56,7 +56,7 @@ type Record struct {
 func OfCdr(c *trunklinev1.Cdr) *Record {
 	var warnings []string
 	for _, w := range c.Warnings {
-		warnings = append(warnings, strings.ToLower(strings.TrimPrefix(w.String(), "WARNING_")))
+		warnings = append(warnings, strings.TrimPrefix(w.String(), "WARNING_"))
 	}
 	masked := uint8(0)
 	if c.Masked {

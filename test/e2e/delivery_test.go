@@ -1,0 +1,333 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	catalogue "trunkline.internal/pbx"
+	"trunkline.internal/pbxsim"
+	"trunkline.internal/platform/config"
+	"trunkline.internal/services/parser/formats/formatstest"
+	"trunkline.internal/test/kit"
+)
+
+// delivery is a file of golden tickets on its way over one wire.
+type delivery struct {
+	file     *formatstest.File
+	model    *catalogue.Model
+	wire     catalogue.Wire
+	settings catalogue.Settings
+	// yaml is the wire in the link's configuration.
+	yaml string
+	// given is what the PBX gives, the file's head in front.
+	given []byte
+	// path of the file that is written, and how much of a log at first.
+	path string
+	half int
+	// sent is what a PBX behind a log-in gave, and done is closed when that is all.
+	sent *sent
+	done chan struct{}
+	// post is the URL that tickets are posted to.
+	post string
+	// push is the address that files are pushed to.
+	push string
+	// rows of a table.
+	rows rows
+}
+
+func (d *delivery) String() string { return d.settings.Site + "/" + d.settings.Link }
+
+// deliveries are all golden tickets over all wires that their models work over;
+// over those with a server of files, a file of each model.
+func deliveries(t *testing.T) []*delivery {
+	t.Helper()
+	var all []*delivery
+	for _, f := range byLayout(t, kit.Golden(t, "../..")) {
+		model, ok := catalogue.Lookup(f.Settings.Model)
+		if !ok {
+			t.Fatalf("%s: no model %q", f.Name, f.Settings.Model)
+		}
+		for _, w := range model.WorkingWires() {
+			d := &delivery{file: f, model: model, wire: w, settings: f.Settings, given: slices.Clone(f.Preamble)}
+			d.settings.Site = f.Name
+			d.settings.Link = strings.NewReplacer(".", "-", "_", "-").Replace(string(w))
+			for _, raw := range f.Tickets {
+				d.given = append(append(d.given, raw...), f.End...)
+			}
+			switch w {
+			case catalogue.TCPListen, catalogue.TCPDial, catalogue.HTTPServer:
+				if len(f.Preamble) > 0 {
+					continue // only files have heads
+				}
+			case catalogue.Files:
+			case catalogue.HTTP:
+				if config.HTTPAPI(model.ID) {
+					continue
+				}
+			case catalogue.MySQL:
+				if d.rows = rowsOf(f, model); len(d.rows.values) == 0 {
+					continue
+				}
+				d.given = d.rows.payload()
+			case catalogue.FTP, catalogue.SFTP, catalogue.FTPServer, catalogue.SFTPServer, catalogue.TFTP:
+				if overServers[model.ID] != f.Name {
+					continue
+				}
+			default:
+				continue
+			}
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// byLayout adds the models that nobody has published, with a layout: their own
+// golden tickets have none.
+func byLayout(t *testing.T, files []*formatstest.File) []*formatstest.File {
+	t.Helper()
+	const layout = "nec-sl1100"
+	i := slices.IndexFunc(files, func(f *formatstest.File) bool { return f.Name == "layouts-"+layout })
+	if i < 0 {
+		t.Fatalf("there is no layout %s", layout)
+	}
+	for _, m := range catalogue.Models() {
+		if m.ByLayout && m.ID != catalogue.Custom {
+			f := *files[i]
+			f.Name = m.ID + "-" + layout
+			f.Settings.Model = m.ID
+			files = append(files, &f)
+		}
+	}
+	return files
+}
+
+// talks tells a wire on which the PBX asks for a log-in.
+func (d *delivery) talks() bool { return d.wire == catalogue.TCPDial && len(d.model.Login) > 0 }
+
+// prepare makes ready what the program looks for when it starts.
+func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
+	t.Helper()
+	switch d.wire {
+	case catalogue.TCPListen:
+		d.yaml = `tcp: {listen: "127.0.0.1:0"}`
+	case catalogue.TCPDial:
+		listen := d.serve
+		if d.talks() {
+			listen = d.simulate
+		}
+		d.yaml = fmt.Sprintf("tcp: {dial: %q}", listen(t, giving))
+	case catalogue.HTTPServer:
+		listen := freePort(t)
+		d.post = "http://" + listen + "/" + d.String()
+		d.yaml = fmt.Sprintf("http_server: {listen: %q}", listen)
+	case catalogue.Files:
+		d.yaml = fmt.Sprintf("files: {dir: %q, every: 200ms, settle: 200ms}", d.folder(t))
+	case catalogue.HTTP:
+		server := httptest.NewServer(http.StripPrefix("/tickets", http.FileServer(http.Dir(d.folder(t)))))
+		t.Cleanup(server.Close)
+		d.yaml = fmt.Sprintf("http: {url: %q, every: 200ms, settle: 200ms}", server.URL+"/tickets/")
+	case catalogue.MySQL:
+		database := strings.ReplaceAll("wires_"+d.settings.Site, "-", "_")
+		d.rows.create(t, database)
+		d.yaml = fmt.Sprintf("mysql: {addr: %q, database: %s, user: %s, password_env: CDR_PASSWORD, every: 500ms}", db.Addr(), database, db.User())
+	default:
+		d.serveFiles(t)
+	}
+}
+
+// files tells a wire on which a folder of files is collected.
+func (d *delivery) files() bool {
+	switch d.wire {
+	case catalogue.Files, catalogue.HTTP, catalogue.FTP, catalogue.SFTP:
+		return true
+	}
+	return false
+}
+
+// folder is a new one with the file, a log's first half.
+func (d *delivery) folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	d.path = filepath.Join(dir, fileName(t, d.model.Files.Pattern))
+	if d.half = len(d.given); d.model.Files.Grows {
+		d.half /= 2
+	}
+	d.write(t, d.half)
+	return dir
+}
+
+// begin delivers where the PBX comes to us.
+func (d *delivery) begin(t *testing.T, in *kit.Instance, giving *sync.WaitGroup) {
+	t.Helper()
+	switch d.wire {
+	case catalogue.TCPListen:
+	case catalogue.HTTPServer:
+		d.send(t)
+		return
+	case catalogue.FTPServer, catalogue.SFTPServer, catalogue.TFTP:
+		d.put(t)
+		return
+	default:
+		return
+	}
+	conn, err := net.Dial("tcp", in.Listens[d.String()])
+	if err != nil {
+		t.Fatalf("%s: %v", d, err)
+	}
+	giving.Go(func() {
+		if err := hand(conn.(*net.TCPConn), d.given); err != nil {
+			t.Errorf("%s: %v", d, err)
+		}
+	})
+}
+
+// finish makes a log grow, and waits for a PBX that heads its pages: its heads
+// are tickets too.
+func (d *delivery) finish(t *testing.T) {
+	t.Helper()
+	if d.files() && d.half < len(d.given) {
+		d.write(t, len(d.given))
+	}
+	if d.sent == nil {
+		return
+	}
+	select {
+	case <-d.done:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s: nobody logged in and took the tickets", d)
+	}
+	d.given = nil
+	for _, x := range d.sent.all() {
+		d.given = append(append(d.given, x.Bytes...), "\r\n"...)
+	}
+}
+
+// send posts the tickets until they are taken, as a PBX does.
+func (d *delivery) send(t *testing.T) {
+	t.Helper()
+	said := ""
+	client := http.Client{Timeout: 20 * time.Second}
+	kit.Await(t, d.String()+" takes a post", func() bool {
+		res, err := client.Post(d.post, "text/plain", bytes.NewReader(d.given))
+		if err != nil {
+			said = err.Error()
+			return false
+		}
+		defer res.Body.Close()
+		said = res.Status
+		return res.StatusCode == http.StatusOK
+	}, func() string { return said })
+}
+
+// hand gives the bytes to the other side and ends the connection in good order.
+func hand(conn *net.TCPConn, given []byte) error {
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(given); err != nil {
+		return err
+	}
+	if err := conn.CloseWrite(); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, conn)
+	return err
+}
+
+// serve is a PBX that listens, and gives its tickets to the first who dials.
+func (d *delivery) serve(t *testing.T, giving *sync.WaitGroup) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	giving.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return // nobody came: the tickets are missed
+		}
+		l.Close()
+		if err := hand(conn.(*net.TCPConn), d.given); err != nil {
+			t.Errorf("%s: %v", d, err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// simulate is a PBX that asks for a log-in, and heads its pages.
+func (d *delivery) simulate(t *testing.T, giving *sync.WaitGroup) string {
+	t.Helper()
+	d.sent, d.done = new(sent), make(chan struct{})
+	sim, err := pbxsim.New(d.settings.Model, pbxsim.Options{
+		Listen: "127.0.0.1:0", Sent: d.sent.add,
+		Feed: func(yield func(pbxsim.Ticket) bool) {
+			for _, raw := range d.file.Tickets {
+				if !yield(pbxsim.Ticket{Bytes: raw}) {
+					return
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	giving.Go(func() {
+		defer close(d.done)
+		if err := sim.Run(t.Context()); err != nil {
+			t.Errorf("%s: %v", d, err)
+		}
+	})
+	return sim.Addr()
+}
+
+// fileName is a name as the pattern says.
+func fileName(t *testing.T, pattern string) string {
+	t.Helper()
+	name := strings.NewReplacer("*", "20261120", "[dm]", "d").Replace(pattern)
+	if ok, err := path.Match(pattern, name); err != nil || !ok {
+		t.Fatalf("%s is no name as %s: %v", name, pattern, err)
+	}
+	return name
+}
+
+// written is when the file was.
+func (d *delivery) written() time.Time {
+	if d.file.Near.IsZero() {
+		return formatstest.Near // every file was written at some time
+	}
+	return d.file.Near
+}
+
+// write puts the first n bytes into the file, at once and as written when the
+// golden tickets were, since years may be inferred from that: so a log grows by a
+// longer copy that is renamed over it.
+func (d *delivery) write(t *testing.T, n int) {
+	t.Helper()
+	temp := filepath.Join(filepath.Dir(d.path), "_"+filepath.Base(d.path))
+	if err := os.WriteFile(temp, d.given[:n], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// A log that grows gets a later time.
+	at := d.written().Add(time.Duration(n-len(d.given)) * time.Microsecond)
+	if err := os.Chtimes(temp, at, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(temp, d.path); err != nil {
+		t.Fatal(err)
+	}
+}
