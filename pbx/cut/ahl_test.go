@@ -46,7 +46,7 @@ func FuzzAHL(f *testing.F) {
 	f.Add([]byte("noise\x02AAA\x02B\x0341zz\r\n"), 1)
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		if len(in) > 2048 {
-			t.Skip("longer than what the cutter looks at together")
+			return // longer than what the cutter looks at together
 		}
 		whole := cutWhole(t, AHL, in)
 		if got := cutStream(t, AHL, in, size); !slices.Equal(got, texts(whole)) {

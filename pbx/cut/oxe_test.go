@@ -130,7 +130,7 @@ func FuzzOXE(f *testing.F) {
 	f.Add([]byte("#a,1,5,5\nED5.2\r\n\x03\x04\x08TEST_RETEST_REQ"), 1)
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		if len(in) > 4*oxeMessage {
-			t.Skip("longer than what the cutter looks at together")
+			return // longer than what the cutter looks at together
 		}
 		whole := cutWhole(t, OXE, in)
 		if got := cutStream(t, OXE, in, size); !slices.Equal(got, texts(whole)) {
