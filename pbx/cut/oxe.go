@@ -126,18 +126,38 @@ func oxeBegins(b []byte) (n int, found bool) {
 }
 
 // oxeTake takes the message that b begins with, up to where the next call's
-// begins; nil when it has not come whole.
+// begins, its length before it or not; nil when it has not come whole.
 func oxeTake(b []byte, atEOF bool) (advance int, ticket []byte) {
-	window := b[:min(len(b), oxeMessage)]
+	// The next one may begin in the last byte of this one's place.
+	const beyond = len("\x03\x04\x01\x00\x02\x00E")
+	window := b[:min(len(b), oxeMessage+beyond)]
 	if i := bytes.Index(window[oxeHeader:], oxeCDR); i >= 0 {
 		i += oxeHeader
 		if bytes.HasSuffix(window[:i], oxeLength) && i-len(oxeLength) >= oxeHeader {
 			i -= len(oxeLength)
 		}
-		return i, b[:i]
+		if i < oxeMessage {
+			return i, b[:i]
+		}
 	}
-	if len(window) < oxeMessage && !atEOF {
+	if !atEOF && (len(b) < oxeMessage || len(b) < oxeMessage+beyond && oxeMayBegin(window)) {
 		return 0, nil
 	}
-	return len(window), window
+	n := min(len(b), oxeMessage)
+	return n, b[:n]
+}
+
+// oxeMayBegin tells whether b, of which the first 772 bytes are a message's, ends
+// in what may be the begin of another call's, before the end of the first.
+func oxeMayBegin(b []byte) bool {
+	for i := oxeMessage - 1; i > oxeMessage-len(oxeLength)-len(oxeCDR); i-- {
+		rest := b[i:]
+		if bytes.HasPrefix(oxeCDR, rest) {
+			return true
+		}
+		if after, ok := bytes.CutPrefix(rest, oxeLength); ok && bytes.HasPrefix(oxeCDR, after) || bytes.HasPrefix(oxeLength, rest) {
+			return true
+		}
+	}
+	return false
 }
