@@ -223,14 +223,3 @@ func writeFile(t *testing.T, name, text string, mode os.FileMode) {
 		t.Fatal(err)
 	}
 }
-
-// freeUDP is freePort of UDP.
-func freeUDP(t *testing.T) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return conn.LocalAddr().String()
-}
