@@ -50,6 +50,7 @@ type Bus struct {
 	Positions *Positions
 	Attempts  *Attempts
 	Leases    *Leases
+	Usual     *Usual
 
 	cfg     Config
 	log     *slog.Logger
@@ -237,6 +238,7 @@ func (b *Bus) ensure(ctx context.Context) error {
 		{wire.BucketPositions, 0, func(kv jetstream.KeyValue) { b.Positions = &Positions{kv: kv} }},
 		{wire.BucketAttempts, attemptsTTL, func(kv jetstream.KeyValue) { b.Attempts = &Attempts{kv: kv} }},
 		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log, sole: b.cfg.Sole, ttl: leaseTTL} }},
+		{wire.BucketUsual, 0, func(kv jetstream.KeyValue) { b.Usual = &Usual{kv: kv} }},
 	} {
 		kv, err := b.JS.KeyValue(ctx, want.bucket)
 		if errors.Is(err, jetstream.ErrBucketNotFound) {

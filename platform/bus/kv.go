@@ -286,6 +286,30 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// Usual holds what is usual on each link. Who has the link now writes over who
+// had it before: what is lost of it is learned again.
+type Usual struct{ kv jetstream.KeyValue }
+
+// Get reads what is known of a link; nil: nothing.
+func (u *Usual) Get(ctx context.Context, site, link string) ([]byte, error) {
+	e, err := u.kv.Get(ctx, wire.LinkKey(site, link))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what is usual on %s/%s: %w", site, link, err)
+	}
+	return e.Value(), nil
+}
+
+// Put keeps what is known of a link.
+func (u *Usual) Put(ctx context.Context, site, link string, value []byte) error {
+	if _, err := u.kv.Put(ctx, wire.LinkKey(site, link), value); err != nil {
+		return fmt.Errorf("what is usual on %s/%s: %w", site, link, err)
+	}
+	return nil
+}
+
 // SourceKey makes any text fit for PositionKey.
 func SourceKey(text string) string {
 	return strings.Map(func(r rune) rune {

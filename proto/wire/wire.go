@@ -29,7 +29,29 @@ const (
 	BucketAttempts = "attempts"
 	// BucketLeases holds who owns a link that dials or polls.
 	BucketLeases = "leases"
+	// BucketUsual holds what is usual on each link, under LinkKey.
+	BucketUsual = "usual"
 )
+
+// Subjects of questions that services answer, and of what they tell unasked. The
+// bodies are in trunkline/v1/status.proto.
+const (
+	// AskLinks is answered by every process that has links.
+	AskLinks = "ask.v1.links"
+	// AskCounts is answered by one sink.
+	AskCounts = "ask.v1.counts"
+	// AskReload is answered by every process that can read its configuration again.
+	AskReload = "ask.v1.reload"
+
+	eventsPrefix = "events.v1"
+)
+
+// Event is the subject that tells that a link's status changed to what follows
+// in lower case: `events.v1.lyon.front-desk.silent`. Its body is the JSON of
+// trunkline.v1.LinkState.
+func Event(site, link, status string) string {
+	return eventsPrefix + "." + orAny(site) + "." + orAny(link) + "." + orAny(status)
+}
 
 // Headers of a ticket message. Values are ASCII; docs/ticket-message.md gives
 // their grammar.
