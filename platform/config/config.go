@@ -18,6 +18,8 @@ type Config struct {
 	SQL        SQL        `yaml:"sql"`
 	Metrics    Metrics    `yaml:"metrics"`
 	Sites      []Site     `yaml:"sites"`
+	// Files are those that it was read from, the main one first.
+	Files []string `yaml:"-"`
 }
 
 // NATS says how to reach the hub and how much its streams may keep.
@@ -81,7 +83,14 @@ type Site struct {
 	Country       string            `yaml:"country"`
 	OutsidePrefix string            `yaml:"outside_prefix"`
 	Labels        map[string]string `yaml:"labels"`
-	Links         []Link            `yaml:"links"`
+	// Hours in which people are there, by days: `mon-fri: "08:00-12:00 14:00-18:00"`;
+	// empty: learned.
+	Hours map[string]string `yaml:"hours"`
+	// Holidays are days without work, YYYY-MM-DD, beside the country's public ones.
+	Holidays []string `yaml:"holidays"`
+	// Silence is that of links which have none of their own.
+	Silence *Silence `yaml:"silence"`
+	Links   []Link   `yaml:"links"`
 }
 
 // Link is the connection of one PBX. Exactly one wire is set.
@@ -89,6 +98,8 @@ type Link struct {
 	ID    string    `yaml:"id"`
 	Model string    `yaml:"model"`
 	Parse pbx.Parse `yaml:"parse"`
+	// Silence says when no ticket is an alarm; nil: the site's.
+	Silence *Silence `yaml:"silence"`
 	// Layout is the text of the file that Parse.Layout names.
 	Layout string `yaml:"-"`
 

@@ -22,7 +22,7 @@ func Load(file string) (*Config, error) {
 	if err := in.read(cfg, file); err != nil {
 		return nil, err
 	}
-	more, err := filepath.Glob(filepath.Join(filepath.Dir(file), "sites.d", "*.yaml"))
+	more, err := filepath.Glob(SitesPattern(file))
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,16 @@ func Load(file string) (*Config, error) {
 	if len(in.problems) > 0 {
 		return nil, in.err()
 	}
-	return cfg, in.finish(cfg, os.Environ())
+	if err := in.finish(cfg, os.Environ()); err != nil {
+		return nil, err
+	}
+	cfg.Files = append(append([]string{file}, more...), in.layouts...)
+	return cfg, nil
+}
+
+// SitesPattern is where a configuration's further sites stand.
+func SitesPattern(file string) string {
+	return filepath.Join(filepath.Dir(file), "sites.d", "*.yaml")
 }
 
 // Parse reads a configuration that stands in no file of its own; name is said in
@@ -65,7 +74,7 @@ func (in *reading) finish(cfg *Config, env []string) error {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Data, "/var/lib/trunkline")
+	setDefault(&c.Data, DefaultData)
 	setDefault(&c.NATS.URL, "nats://127.0.0.1:4222")
 	setDefault(&c.ClickHouse.Protocol, "native")
 	setDefault(&c.ClickHouse.Database, "trunkline")
@@ -107,6 +116,7 @@ func (p *Problem) Error() string {
 type reading struct {
 	places   map[string]place
 	sites    int
+	layouts  []string // files of them
 	problems []*Problem
 }
 
@@ -193,6 +203,9 @@ func syntaxProblem(file string, err error) error {
 	var line int
 	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
 		_, text, _ = strings.Cut(text, ": ")
+	}
+	if strings.Contains(text, "unknown escape character") {
+		text += `: in double quotes a \ begins an escape, so write a folder of Windows without quotes, such as dir: D:\cdr`
 	}
 	return &Problem{file, line, text}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/text/encoding/ianaindex"
 
@@ -78,6 +79,12 @@ func (u *uses) site(s *Site, at string) {
 			break
 		}
 	}
+	if _, err := time.LoadLocation(s.Timezone); err == nil { // else it is told already
+		if _, err := s.Calendar(); err != nil {
+			in.problemAt(at, "%s: site %s: %v", at, s.ID, err)
+		}
+	}
+	in.silence(s.Silence, at+".silence")
 	ids := make(map[string]bool)
 	for i := range s.Links {
 		l, at := &s.Links[i], fmt.Sprintf("%s.links[%d]", at, i)
@@ -88,6 +95,7 @@ func (u *uses) site(s *Site, at string) {
 			in.problemAt(at+".id", "%s.id: site %s has a link %q already", at, s.ID, l.ID)
 		}
 		ids[l.ID] = true
+		in.silence(l.Silence, at+".silence")
 		u.link(s, l, at)
 	}
 }
@@ -251,8 +259,12 @@ func (u *uses) files(f *Files, model *pbx.Model, at, name string) {
 		in.problemAt(at, "%s.dir: give the folder that the ticket files appear in", at)
 		return
 	}
+	if strings.ContainsFunc(f.Dir+f.After.Move, unicode.IsControl) {
+		in.problemAt(at+".dir", "%s: a folder's name holds a control character: in double quotes a \\ begins one, so write a folder of Windows without quotes, such as dir: D:\\cdr", at)
+		return
+	}
 	u.fileSet(f.Pattern, f.Grows, f.After, model, at)
-	u.source(filepath.Clean(f.Dir)+"/"+pattern(f.Pattern, model), at+".dir", name)
+	u.source(folderKey(f.Dir)+"/"+pattern(f.Pattern, model), at+".dir", name)
 }
 
 func (u *uses) mysql(m *MySQL, model *pbx.Model, at, name string) {
@@ -346,6 +358,7 @@ func (in *reading) layout(l *Link, model *pbx.Model, at, name string) {
 		return
 	}
 	l.Layout = string(text)
+	in.layouts = append(in.layouts, file)
 	if _, err := layout.Parse(file, text); err != nil {
 		in.problemAt(at, "%s: link %s: %v", at, name, err)
 	}
