@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -26,10 +27,11 @@ import (
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/telemetry"
+	"trunkline.internal/platform/watch"
 )
 
 // DefaultConfig is where the configuration stands unless told otherwise.
-const DefaultConfig = "/etc/trunkline/trunkline.yaml"
+var DefaultConfig = config.DefaultFile
 
 // LimitMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches
 // give way before the machine does.
@@ -59,40 +61,87 @@ type Env struct {
 	*telemetry.Telemetry
 	Config *config.Config
 	Bus    *bus.Bus
+	// Watch watches the service's links.
+	Watch *watch.Watch
+
+	reloads []Reloadable
 }
+
+// Reloads lets a service of links take a changed configuration over.
+func (e *Env) Reloads(s Reloadable) { e.reloads = append(e.reloads, s) }
 
 // Main runs one service as a process: `<service> [-c FILE]`, and
 // `<service> -health`, with which an image probes itself. build makes the
 // service's parts; they start when NATS has its streams, but for those that are
-// Early.
+// Early. Started by Windows' service manager it is a service of Windows.
 func Main(name string, build func(*Env) ([]lifecycle.Part, error)) {
-	file := flag.String("c", "", "configuration file; $TRUNKLINE_CONFIG, or "+DefaultConfig)
-	probe := flag.Bool("health", false, "ask the running service whether it is ready, and exit 0 or 1")
-	verbose := flag.Bool("debug", false, "log more")
+	var o options
+	flag.StringVar(&o.file, "c", "", "configuration file; $TRUNKLINE_CONFIG, or "+DefaultConfig)
+	flag.BoolVar(&o.probe, "health", false, "ask the running service whether it is ready, and exit 0 or 1")
+	flag.BoolVar(&o.verbose, "debug", false, "log more")
+	logFile := flag.String("log", "", "log file, turned over at 10 MiB; empty: standard error, which a service of Windows has not: beside the configuration")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, name, *file, *probe, *verbose, build); err != nil {
+	if err := start(name, *logFile, o, build); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, name, file string, probe, verbose bool, build func(*Env) ([]lifecycle.Part, error)) error {
-	cfg, err := LoadConfig(file)
+// start runs the service, and tells its log why it ended.
+func start(name, logFile string, o options, build func(*Env) ([]lifecycle.Part, error)) error {
+	o.log = os.Stderr
+	if logFile == "" && managed() {
+		logFile = filepath.Join(filepath.Dir(DefaultConfig), "log", name+".log")
+	}
+	if logFile != "" && !o.probe {
+		l, err := OpenLog(logFile)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		o.log = l
+		// What Go says of a panic goes to standard error, and beside the log.
+		if f, err := os.OpenFile(logFile+".crash", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640); err == nil {
+			_ = debug.SetCrashOutput(f, debug.CrashOptions{})
+			f.Close()
+		}
+	}
+	work := func(ctx context.Context) error {
+		err := run(ctx, name, o, build)
+		if err != nil && logFile != "" {
+			slog.New(slog.NewJSONHandler(o.log, nil)).Error("ended", "service", name, "error", err)
+		}
+		return err
+	}
+	if managed() {
+		return underManager(name, work)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return work(ctx)
+}
+
+// options of a service's process.
+type options struct {
+	file           string
+	probe, verbose bool
+	log            io.Writer
+}
+
+func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecycle.Part, error)) error {
+	cfg, err := LoadConfig(o.file)
 	if err != nil {
 		return err
 	}
-	if probe {
+	if o.probe {
 		return Probe(ctx, cfg.Metrics.Listen)
 	}
 	LimitMemory(memory)
 	level := slog.LevelInfo
-	if verbose {
+	if o.verbose {
 		level = slog.LevelDebug
 	}
-	tel := telemetry.New(name, os.Stderr, level, true)
+	tel := telemetry.New(name, o.log, level, true)
 	opts, err := NATSOptions(cfg.NATS)
 	if err != nil {
 		return err
@@ -107,15 +156,40 @@ func run(ctx context.Context, name, file string, probe, verbose bool, build func
 	}
 	defer b.Close()
 	tel.Health.Watch("nats", b.Check)
-	parts, err := build(&Env{Telemetry: tel, Config: cfg, Bus: b})
+	links, err := watch.New(watch.Options{Service: name, Log: tel.Log, Metrics: tel.Metrics})
 	if err != nil {
 		return err
+	}
+	env := &Env{Telemetry: tel, Config: cfg, Bus: b, Watch: links}
+	parts, err := build(env)
+	if err != nil {
+		return err
+	}
+	if len(env.reloads) > 0 {
+		reloader, err := NewReloader(ReloadOptions{
+			Load: func() (*config.Config, error) { return LoadConfig(o.file) }, Running: cfg, Services: env.reloads,
+			Process: links.Process, Tell: links.Stale, Log: tel.Log, Metrics: tel.Metrics,
+		})
+		if err != nil {
+			return err
+		}
+		parts = append(parts, WatchPart(links, b), ReloadPart(reloader, b))
 	}
 	all := append([]lifecycle.Part{
 		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
 		{Name: "nats", Run: b.Run},
 	}, parts...)
 	return lifecycle.Run(ctx, all...)
+}
+
+// WatchPart watches links.
+func WatchPart(w *watch.Watch, b *bus.Bus) lifecycle.Part {
+	return lifecycle.Part{Name: "watch", Run: func(ctx context.Context, ready func()) error { return w.Run(ctx, b, ready) }}
+}
+
+// ReloadPart takes a changed configuration over.
+func ReloadPart(r *Reloader, b *bus.Bus) lifecycle.Part {
+	return lifecycle.Part{Name: "reload", Run: func(ctx context.Context, ready func()) error { return r.Run(ctx, b, ready) }}
 }
 
 // CommitterPart runs a committer.

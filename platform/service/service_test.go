@@ -86,13 +86,13 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	probed := make(chan error, 1)
-	err = run(ctx, "test", file, false, false, func(env *Env) ([]lifecycle.Part, error) {
+	err = run(ctx, "test", options{file: file, log: io.Discard}, func(env *Env) ([]lifecycle.Part, error) {
 		return []lifecycle.Part{{Name: "work", Run: func(ctx context.Context, ready func()) error {
 			if env.Bus.Positions == nil {
 				t.Error("the part started before the bus was ready")
 			}
 			ready()
-			probed <- run(ctx, "test", file, true, false, nil)
+			probed <- run(ctx, "test", options{file: file, probe: true}, nil)
 			cancel()
 			<-ctx.Done()
 			return nil
@@ -104,7 +104,7 @@ func TestRun(t *testing.T) {
 	if err := <-probed; err != nil {
 		t.Errorf("probe: %v", err)
 	}
-	if err := run(t.Context(), "test", file+".none", false, false, nil); err == nil {
+	if err := run(t.Context(), "test", options{file: file + ".none"}, nil); err == nil {
 		t.Error("no configuration, no error")
 	}
 }
