@@ -127,7 +127,7 @@ func TestAHLLostLease(t *testing.T) {
 	hold := func() (lose func()) {
 		leased, cancel := context.WithCancel(t.Context())
 		kept := make(chan struct{})
-		go func() { defer close(kept); s.dialers[0].keep(leased, t.Context()) }()
+		go func() { defer close(kept); (&dialer{s, s.links[0]}).keep(leased, t.Context()) }()
 		return func() { cancel(); <-kept }
 	}
 	lose := hold()

@@ -46,8 +46,11 @@ func (d *dialer) run(ctx context.Context) {
 		return
 	}
 	key := wire.LinkKey(d.link.Site.ID, d.link.ID)
+	d.link.stand(true)
 	err := d.deps.Bus.Leases.Hold(ctx, key, d.owner, func(leased context.Context) error {
-		d.keep(leased, ctx)
+		d.link.stand(false)
+		d.keep(leased, d.life)
+		d.link.stand(true)
 		return nil
 	})
 	if err != nil {

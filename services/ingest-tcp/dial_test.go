@@ -279,7 +279,7 @@ func TestLostLease(t *testing.T) {
 	}
 	leased, lose := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); s.dialers[0].keep(leased, t.Context()) }()
+	go func() { defer close(done); (&dialer{s, s.links[0]}).keep(leased, t.Context()) }()
 	r.awaitLines(2)
 	lose()
 	<-closed

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/pbx/cut"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
@@ -320,4 +321,21 @@ func (l *logged) unhealthy() error {
 		all = append(all, err)
 	}
 	return errors.Join(all...)
+}
+
+// settings are what the parser is told of a link.
+func (r *rig) settings(site, link string) pbx.Settings {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	defer cancel()
+	var found pbx.Settings
+	err := r.bus.Links.Watch(ctx, func(s pbx.Settings) {
+		if s.Site == site && s.Link == link {
+			found = s
+		}
+	}, cancel)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
 }

@@ -1,6 +1,7 @@
 package ingesttcp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/watch"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 )
 
@@ -33,12 +37,25 @@ type link struct {
 	max       int
 	way       way           // how it is dialled; nil: it listens
 	announced chan struct{} // closed when the parser can know the settings
+	changed   chan struct{} // the settings did
+	listener  *listener     // of a link that listens
+	told      config.LinkOf // as it is configured now; what connects is as in LinkOf
+
+	ctx     context.Context // while it is collected
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 
 	connections, lastSeen prometheus.Gauge
 	ticketsN, bytesN      prometheus.Counter
 
 	mu         sync.Mutex
-	peers      map[*session]string
+	settings   pbx.Settings
+	peers      map[*session]time.Time // since when
+	standby    bool                   // somebody else has the lease
+	refusals   []*trunklinev1.Refusal // newest first
+	head       []byte                 // of the newest session that brought anything
+	received   uint64
+	receivedAt time.Time
 	stuck      int // connections with messages that NATS refuses
 	last       time.Time
 	tickets    uint64
@@ -58,7 +75,7 @@ func (s *Service) newLink(of config.LinkOf) (*link, error) {
 	}
 	l := &link{
 		LinkOf: of, Service: s, model: model, cutting: cutting, max: 1,
-		announced: make(chan struct{}), peers: make(map[*session]string),
+		announced: make(chan struct{}), changed: make(chan struct{}, 1), told: of, ctx: context.Background(), peers: make(map[*session]time.Time), settings: of.Settings(),
 	}
 	if !pbx.ValidID(of.Site.ID) || !pbx.ValidID(of.ID) {
 		return nil, errors.New("ids are letters a-z, digits and hyphens, at most 63")
@@ -133,21 +150,51 @@ func (l *link) allows(peer netip.Addr) bool {
 }
 
 // announce publishes the link's settings, without which no parser touches its
-// tickets.
+// tickets, and again whenever they change.
 func (l *link) announce(ctx context.Context) {
 	var back bus.Backoff
-	for {
-		once, cancel := context.WithTimeout(ctx, l.timing.putTimeout)
-		err := l.deps.Bus.Links.Put(once, l.Settings())
+	for once := false; ; {
+		l.mu.Lock()
+		settings := l.settings
+		l.mu.Unlock()
+		put, cancel := context.WithTimeout(ctx, l.timing.putTimeout)
+		err := l.deps.Bus.Links.Put(put, settings)
 		cancel()
-		if err == nil {
+		if err != nil {
+			if back.Wait(ctx) != nil {
+				return
+			}
+			l.warn.warn(l, "the link's settings cannot be published, its tickets wait", "error", err)
+			continue
+		}
+		back.Reset()
+		if !once {
+			once = true
 			close(l.announced)
+		}
+		select {
+		case <-l.changed:
+		case <-ctx.Done():
 			return
 		}
-		if back.Wait(ctx) != nil {
-			return
-		}
-		l.warn.warn(l, "the link's settings cannot be published, its tickets wait", "error", err)
+	}
+}
+
+// stand tells whether somebody else has the lease.
+func (l *link) stand(by bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.standby = by
+}
+
+// retell gives the parser other settings.
+func (l *link) retell(settings pbx.Settings) {
+	l.mu.Lock()
+	l.settings = settings
+	l.mu.Unlock()
+	select {
+	case l.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -162,26 +209,76 @@ func (l *link) known(ctx context.Context) bool {
 	}
 }
 
-// enter takes a session in, or says why not.
+// enter takes a session in until it leaves, or says why not.
 func (l *link) enter(s *session) (refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case l.ctx.Err() != nil:
+		return "refused_stopped"
 	case l.stuck > 0:
 		return "refused_by_nats"
 	case len(l.peers) >= l.max:
 		return "refused_limit"
 	}
-	l.peers[s] = s.name
+	l.running.Add(1)
+	l.peers[s] = time.Now()
 	l.connections.Set(float64(len(l.peers)))
 	return ""
 }
 
 func (l *link) leave(s *session) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	delete(l.peers, s)
 	l.connections.Set(float64(len(l.peers)))
+	l.mu.Unlock()
+	l.running.Done()
+}
+
+// end ends the link: its sessions publish what they have.
+func (l *link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cancel()
+}
+
+// Reconnect ends the connections; whoever wants to comes again, and whom we dial
+// is dialled.
+func (l *link) Reconnect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.peers {
+		if s.drop != nil {
+			s.drop()
+		}
+	}
+}
+
+// maxRefusals is how many connections that were turned away are remembered.
+const maxRefusals = 5
+
+// refuse remembers a connection that was turned away.
+func (l *link) refuse(peer, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusals = slices.Insert(l.refusals, 0, &trunklinev1.Refusal{Address: peer, Time: timestamppb.Now(), Reason: reason})
+	l.refusals = l.refusals[:min(len(l.refusals), maxRefusals)]
+}
+
+// saw counts what came, tickets or not.
+func (s *session) saw(data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == 0 {
+		s.head = s.head[:0]
+	}
+	if room := watch.MaxHead - s.seen; room > 0 {
+		data := data[:min(room, len(data))]
+		s.seen += len(data)
+		s.head = append(s.head, data...)
+	}
+	s.received += uint64(len(data))
+	s.receivedAt = time.Now()
 }
 
 // jam tells that one more (1) or one less (-1) connection holds messages that
@@ -226,9 +323,45 @@ func (l *link) state() LinkState {
 		Site: l.Site.ID, Link: l.ID, Model: l.Model, Wire: l.wire, Addr: l.addr,
 		LastTicket: l.last, Tickets: l.tickets, Bytes: l.bytes, Incomplete: l.incomplete, Err: l.err,
 	}
-	for _, name := range l.peers {
-		st.Peers = append(st.Peers, name)
+	for s := range l.peers {
+		st.Peers = append(st.Peers, s.name)
 	}
 	slices.Sort(st.Peers)
 	return st
+}
+
+// State tells of the link to who watches it.
+func (l *link) State(head bool) *trunklinev1.LinkState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := &trunklinev1.LinkState{
+		Site: l.Site.ID, Link: l.ID, Model: l.Model, Wire: string(l.wire), Place: l.addr,
+		Tickets: l.tickets, Bytes: l.bytes, Incomplete: l.incomplete, ReceivedBytes: l.received,
+		Refusals: slices.Clone(l.refusals),
+	}
+	if l.listener != nil {
+		if a := l.listener.addr(); a != nil {
+			out.Place = a.String()
+		}
+	}
+	if l.standby {
+		out.Status = trunklinev1.LinkStatus_LINK_STATUS_STANDBY
+	}
+	if l.err != nil {
+		out.Problem = l.err.Error()
+	}
+	if !l.last.IsZero() {
+		out.LastTicketTime = timestamppb.New(l.last)
+	}
+	if !l.receivedAt.IsZero() {
+		out.LastReceivedTime = timestamppb.New(l.receivedAt)
+	}
+	if head {
+		out.Head = bytes.Clone(l.head)
+	}
+	for s, since := range l.peers {
+		out.Peers = append(out.Peers, &trunklinev1.Peer{Address: s.name, Since: timestamppb.New(since)})
+	}
+	slices.SortFunc(out.Peers, func(a, b *trunklinev1.Peer) int { return strings.Compare(a.Address, b.Address) })
+	return out
 }

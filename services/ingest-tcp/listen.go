@@ -2,7 +2,6 @@ package ingesttcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,34 +18,82 @@ import (
 type listener struct {
 	*Service
 	listen string
-	links  []*link
+	free   bool // port 0: a new one each time, and never shared
+	cancel context.CancelFunc
+	closed chan struct{} // when its socket is
 
 	mu    sync.Mutex
+	links []*link
 	bound net.Addr
 }
 
-// group makes one listener for each address; port 0 is a new one each time.
-func (s *Service) group(links []*link) ([]*listener, error) {
-	var out []*listener
+// apart tells which listening links nobody could tell apart.
+func apart(links []*link) []error {
 	var wrong []error
-	for _, l := range links {
-		if l.TCP == nil || l.TCP.Listen == "" {
+	for i, l := range links {
+		if l.way != nil {
 			continue
 		}
-		key, free := canonical(l.TCP.Listen)
-		i := slices.IndexFunc(out, func(o *listener) bool { return o.listen == key })
-		if free || i < 0 {
-			out = append(out, &listener{Service: s, listen: key, links: []*link{l}})
-			continue
-		}
-		for _, other := range out[i].links {
-			if overlap(l, other) {
+		for _, other := range links[:i] {
+			if other.way == nil && sameSocket(l.TCP.Listen, other.TCP.Listen) && overlap(l, other) {
 				wrong = append(wrong, fmt.Errorf("links %s and %s both listen on %s: give each its own port, or allow ranges that do not overlap", other, l, l.TCP.Listen))
 			}
 		}
-		out[i].links = append(out[i].links, l)
 	}
-	return out, errors.Join(wrong...)
+	return wrong
+}
+
+func sameSocket(a, b string) bool {
+	x, free := canonical(a)
+	y, _ := canonical(b)
+	return x == y && !free
+}
+
+// join gives a link its listener.
+func (s *Service) join(l *link) {
+	key, free := canonical(l.TCP.Listen)
+	i := slices.IndexFunc(s.listeners, func(o *listener) bool { return o.listen == key && !o.free })
+	if free || i < 0 {
+		i = len(s.listeners)
+		s.listeners = append(s.listeners, &listener{Service: s, listen: key, free: free})
+	}
+	l.listener = s.listeners[i]
+	l.listener.mu.Lock()
+	defer l.listener.mu.Unlock()
+	l.listener.links = append(l.listener.links, l)
+}
+
+// part takes a link from its listener, whose socket is closed with the last one.
+func (s *Service) part(l *link) {
+	of := l.listener
+	of.mu.Lock()
+	of.links = slices.DeleteFunc(of.links, func(one *link) bool { return one == l })
+	last := len(of.links) == 0
+	of.mu.Unlock()
+	if !last {
+		return
+	}
+	s.listeners = slices.DeleteFunc(s.listeners, func(one *listener) bool { return one == of })
+	if of.cancel != nil {
+		of.cancel()
+		<-of.closed
+	}
+	s.deps.SetHealth("ingest-tcp listen "+of.listen, nil)
+}
+
+// listen opens a listener's socket, once.
+func (s *Service) listen(l *listener) {
+	if l.cancel != nil {
+		return
+	}
+	var ctx context.Context
+	ctx, l.cancel = context.WithCancel(s.life)
+	l.closed = make(chan struct{})
+	sock := l.bind(ctx)
+	s.all.Go(func() {
+		defer close(l.closed)
+		l.run(ctx, sock)
+	})
 }
 
 // canonical makes the ways to write every address equal.
@@ -73,6 +120,13 @@ func (l *listener) addr() net.Addr {
 	return l.bound
 }
 
+// all are the listener's links at the moment.
+func (l *listener) all() []*link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.links)
+}
+
 // bind opens the socket; nil if that failed, which is told.
 func (l *listener) bind(ctx context.Context) *net.TCPListener {
 	sock, err := socket.Listen(ctx, l.listen)
@@ -81,11 +135,12 @@ func (l *listener) bind(ctx context.Context) *net.TCPListener {
 		l.bound = sock.Addr()
 	}
 	l.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("cannot listen on %q for link %s: %w; is another program, or another Trunkline, using the port?", l.listen, l.links[0], err)
-		l.warn.warn(l.links[0], "a listening link is not bound", "error", err)
+	links := l.all()
+	if err != nil && ctx.Err() == nil && len(links) > 0 {
+		err = fmt.Errorf("cannot listen on %q for link %s: %w; is another program, or another Trunkline, using the port?", l.listen, links[0], err)
+		l.warn.warn(links[0], "a listening link is not bound", "error", err)
 	}
-	for _, one := range l.links {
+	for _, one := range links {
 		one.setErr(err)
 	}
 	l.deps.SetHealth("ingest-tcp listen "+l.listen, err)
@@ -106,8 +161,6 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 	if l.deps.Bus.Ready(ctx) != nil {
 		return
 	}
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
 	back = bus.Backoff{Max: back.Min}
 	for {
 		conn, err := sock.AcceptTCP()
@@ -118,7 +171,7 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 			return
 		}
 		if err != nil {
-			l.warn.warn(l.links[0], "cannot accept connections: are there too many open files?", "error", err)
+			l.warn.warn(nil, "cannot accept connections: are there too many open files?", "listen", l.listen, "error", err)
 			if back.Wait(ctx) != nil {
 				return
 			}
@@ -126,16 +179,16 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 		}
 		back.Reset()
 		if s := l.admit(conn); s != nil {
-			sessions.Go(func() {
+			go func() {
 				defer s.leave(s)
-				if !s.known(ctx) {
+				if !s.known(s.ctx) {
 					s.conn.Close()
 					return
 				}
-				ended := s.serve(ctx, ctx, nil, time.Time{})
+				ended := s.serve(s.ctx, s.life, nil, time.Time{})
 				s.count(ended)
 				s.deps.Log.Debug("a PBX has gone", "site", s.Site.ID, "link", s.ID, "peer", s.name, "why", ended)
-			})
+			}()
 		}
 	}
 }
@@ -144,20 +197,29 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 // closed.
 func (l *listener) admit(conn *net.TCPConn) *session {
 	peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
-	i := slices.IndexFunc(l.links, func(one *link) bool { return one.allows(peer) })
+	links := l.all()
+	i := slices.IndexFunc(links, func(one *link) bool { return one.allows(peer) })
 	if i < 0 {
-		l.links[0].count("refused_not_allowed")
-		l.warn.warn(l.links[0], "connection refused: no link on this port allows the address", "listen", l.listen, "peer", peer)
+		for _, one := range links {
+			one.refuse(peer.String(), "no `allow` range of a link on this port holds the address")
+		}
+		if len(links) > 0 {
+			links[0].count("refused_not_allowed")
+			l.warn.warn(links[0], "connection refused: no link on this port allows the address", "listen", l.listen, "peer", peer)
+		}
 		conn.Close()
 		return nil
 	}
-	s := l.links[i].newSession(conn, l.links[i].newStream(conn, false))
+	s := links[i].newSession(conn, links[i].newStream(conn, false))
 	if refused := s.enter(s); refused != "" {
-		s.count(refused)
-		s.warn.warn(s.link, "connection refused: "+map[string]string{
+		why := map[string]string{
 			"refused_limit":   "max_connections are open",
 			"refused_by_nats": "NATS refuses the link's tickets",
-		}[refused], "peer", peer)
+			"refused_stopped": "the link is being stopped",
+		}[refused]
+		s.count(refused)
+		s.refuse(peer.String(), why)
+		s.warn.warn(s.link, "connection refused: "+why, "peer", peer)
 		conn.Close()
 		return nil
 	}

@@ -54,3 +54,14 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 	}
 	return errors.Join(failed...)
 }
+
+// forget takes a link out.
+func (m *metrics) forget(site, link string) {
+	of := prometheus.Labels{"site": site, "link": link}
+	for _, c := range []*prometheus.CounterVec{m.connected, m.tickets, m.bytes, m.incomplete, m.dials, m.frames, m.refused, m.lost} {
+		c.DeletePartialMatch(of)
+	}
+	for _, g := range []*prometheus.GaugeVec{m.connections, m.last} {
+		g.DeletePartialMatch(of)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/watch"
 )
 
 // Deps is what the service needs of its process. Bus and Tickets must outlive
@@ -34,6 +36,8 @@ type Deps struct {
 	// SetHealth is told what is not ready and why, and nil once it is; may be
 	// nil. A PBX that is away does not make us unready: others may be there.
 	SetHealth func(part string, err error)
+	// Watch is told of the links; may be nil.
+	Watch *watch.Watch
 }
 
 // timing is what tests shorten.
@@ -78,9 +82,12 @@ type Service struct {
 	warn    *warner
 	owner   string
 
+	mu        sync.Mutex
 	links     []*link
 	listeners []*listener
-	dialers   []*dialer
+	life      context.Context // of Run; nil before it
+	over      bool
+	all       sync.WaitGroup
 }
 
 // New makes the service of those links that have a TCP, OXE or AHL wire; others
@@ -98,27 +105,12 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 		owner: fmt.Sprintf("%s ingest-tcp pid %d", host, os.Getpid()),
 	}
 	s.warn = newWarner(deps.Log, func() time.Duration { return s.timing.warnEvery })
-	var wrong []error
-	for _, l := range links {
-		if l.TCP == nil && l.OXE == nil && l.AHL == nil {
-			continue
-		}
-		one, err := s.newLink(l)
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("link %s/%s: %w", l.Site.ID, l.ID, err))
-			continue
-		}
-		s.links = append(s.links, one)
-		if one.way != nil {
-			s.dialers = append(s.dialers, &dialer{Service: s, link: one})
-		}
-	}
-	var err error
-	if s.listeners, err = s.group(s.links); err != nil {
-		wrong = append(wrong, err)
-	}
-	if err := errors.Join(wrong...); err != nil {
+	made, err := s.make(ours(links))
+	if err != nil {
 		return nil, err
+	}
+	for _, l := range made {
+		s.add(l)
 	}
 	if deps.Metrics != nil {
 		if err := s.metrics.register(deps.Metrics); err != nil {
@@ -128,38 +120,103 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	return s, nil
 }
 
+// ours are the links with a wire of this service.
+func ours(links []config.LinkOf) []config.LinkOf {
+	return slices.DeleteFunc(slices.Clone(links), func(l config.LinkOf) bool { return l.TCP == nil && l.OXE == nil && l.AHL == nil })
+}
+
+// make makes links and touches nothing. The error tells all that is wrong.
+func (s *Service) make(links []config.LinkOf) ([]*link, error) {
+	var made []*link
+	var wrong []error
+	for _, of := range links {
+		one, err := s.newLink(of)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("link %s/%s: %w", of.Site.ID, of.ID, err))
+			continue
+		}
+		made = append(made, one)
+	}
+	return made, errors.Join(append(wrong, apart(made)...)...)
+}
+
 // Run binds the listening sockets at once, calls ready, and collects from when
 // NATS answers until ctx is done. Then it publishes what was read, and returns
 // nil.
 func (s *Service) Run(ctx context.Context, ready func()) error {
-	var all sync.WaitGroup
-	for _, l := range s.listeners {
-		bound := l.bind(ctx)
-		all.Go(func() { l.run(ctx, bound) })
+	s.mu.Lock()
+	s.life = ctx
+	for _, l := range s.links {
+		s.start(l)
 	}
+	s.mu.Unlock()
 	s.deps.SetHealth("ingest-tcp", errors.New("waiting for NATS"))
 	ready()
 	if s.deps.Bus.Ready(ctx) == nil {
 		s.deps.SetHealth("ingest-tcp", nil)
-		for _, l := range s.links {
-			all.Go(func() { l.announce(ctx) })
-		}
-		for _, d := range s.dialers {
-			all.Go(func() { d.run(ctx) })
-		}
 	}
 	<-ctx.Done() // also where no link is ours
-	all.Wait()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.all.Wait()
 	return nil
+}
+
+// add takes a link in; a listening one has its socket, and others perhaps the
+// same. It is called by New, or with mu held.
+func (s *Service) add(l *link) {
+	s.links = append(s.links, l)
+	if l.way == nil {
+		s.join(l)
+	}
+}
+
+// start begins to collect a link. mu is held.
+func (s *Service) start(l *link) {
+	l.ctx, l.cancel = context.WithCancel(s.life)
+	s.watch(l)
+	l.running.Go(func() {
+		if s.deps.Bus.Ready(l.ctx) == nil {
+			l.announce(l.ctx)
+		}
+	})
+	if l.way != nil {
+		l.running.Go(func() { (&dialer{Service: s, link: l}).run(l.ctx) })
+	} else {
+		s.listen(l.listener)
+	}
+	s.all.Go(func() { <-l.ctx.Done(); l.running.Wait() })
+}
+
+// watch lets others see how a link is.
+func (s *Service) watch(l *link) {
+	if s.deps.Watch == nil {
+		return
+	}
+	if err := s.deps.Watch.Add(l.told, l); err != nil {
+		s.warn.warn(l, "the link is not watched", "error", err)
+	}
+}
+
+// stop ends the collecting of a link in good order: what was read is published.
+// mu is held.
+func (s *Service) stop(l *link) {
+	s.links = slices.DeleteFunc(s.links, func(one *link) bool { return one == l })
+	if l.listener != nil {
+		s.part(l)
+	}
+	l.end()
+	s.deps.SetHealth("ingest-tcp link "+l.String(), nil)
 }
 
 // Addr is the bound address of a listening link; nil when it is not bound.
 func (s *Service) Addr(site, link string) net.Addr {
-	for _, l := range s.listeners {
-		for _, one := range l.links {
-			if one.Site.ID == site && one.ID == link {
-				return l.addr()
-			}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		if l.Site.ID == site && l.ID == link && l.listener != nil {
+			return l.listener.addr()
 		}
 	}
 	return nil
@@ -183,6 +240,8 @@ type LinkState struct {
 
 // Links tells how each link is, in the order of the configuration.
 func (s *Service) Links() []LinkState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := make([]LinkState, len(s.links))
 	for i, l := range s.links {
 		out[i] = l.state()

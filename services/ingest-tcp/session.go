@@ -29,6 +29,8 @@ type session struct {
 	acked  int   // tickets that NATS has
 	err    error // why the connection ended, where a person must know
 	msgs   []*nats.Msg
+	seen   int    // bytes of it that are the link's head
+	drop   func() // ends the reading; nil: it has not begun
 }
 
 func (l *link) newSession(conn *net.TCPConn, from source) *session {
@@ -103,7 +105,13 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	defer s.conn.Close()
 	publishing, cancel := later(life, s.timing.grace)
 	defer cancel()
+	open, drop := context.WithCancel(open)
+	defer drop()
+	s.mu.Lock()
+	s.drop = drop
+	s.mu.Unlock()
 	if len(early) > 0 {
+		s.saw(early)
 		s.window.Write(early, came)
 	}
 	why := make(chan string, 1)
@@ -145,6 +153,7 @@ func (s *session) receive(open context.Context) string {
 	for {
 		data, err := s.source.next(r)
 		if len(data) > 0 {
+			s.saw(data)
 			s.window.Write(data, time.Now())
 		}
 		var end ending

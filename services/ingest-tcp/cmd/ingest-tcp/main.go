@@ -14,11 +14,12 @@ func main() {
 	service.Main("ingest-tcp", func(env *service.Env) ([]lifecycle.Part, error) {
 		tickets := env.Bus.NewCommitter(wire.StreamTickets)
 		s, err := ingesttcp.New(env.Config.Links(), ingesttcp.Deps{
-			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set,
+			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set, Watch: env.Watch,
 		})
 		if err != nil {
 			return nil, err
 		}
+		env.Reloads(s)
 		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-tcp", Early: true, Run: s.Run}}, nil
 	})
 }
