@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/sink/internal/batch"
 	"trunkline.internal/services/sink/internal/clickhouse"
 	"trunkline.internal/services/sink/internal/metrics"
@@ -47,6 +49,7 @@ const (
 type Service struct {
 	deps    Deps
 	conn    clickhouse.Conn
+	asking  clickhouse.Conn // for questions of people
 	schema  *schema.Schema
 	metrics *metrics.Metrics
 	writer  *write.Writer
@@ -69,11 +72,13 @@ func New(cfg config.ClickHouse, deps Deps) (*Service, error) {
 	if s.schema, err = schema.New(schema.Target{Database: cfg.Database, Cluster: cfg.Cluster}); err != nil {
 		return nil, err
 	}
-	s.conn, err = clickhouse.New(clickhouse.Config{
-		Addr: cfg.Addr, Protocol: cfg.Protocol, User: cfg.User, Password: cfg.Password, TLS: tlsConfig,
-	})
-	if err != nil {
-		return nil, err
+	for _, c := range []*clickhouse.Conn{&s.conn, &s.asking} {
+		*c, err = clickhouse.New(clickhouse.Config{
+			Addr: cfg.Addr, Protocol: cfg.Protocol, User: cfg.User, Password: cfg.Password, TLS: tlsConfig,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	if s.metrics, err = metrics.New(deps.Metrics); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
@@ -96,8 +101,12 @@ const flushTimeout = 2 * time.Second
 // answers soon, and gives the rest back.
 func (s *Service) Run(ctx context.Context, ready func()) error {
 	defer s.conn.Close()
+	defer s.asking.Close()
 	if s.deps.Bus.Ready(ctx) != nil || !s.prepare(ctx) {
 		return nil
+	}
+	if err := s.deps.Bus.Answer(ctx, wire.AskCounts, "sink", func(q []byte) []proto.Message { return s.answer(ctx, q) }); err != nil {
+		return err
 	}
 	s.writer.Ending = ctx.Done()
 	free, out := make(chan *batch.Batch, 2), make(chan *batch.Batch)
