@@ -89,18 +89,27 @@ func (e *freepbx) row(r asteriskRow, told Call, role string) Ticket {
 
 // jsonRow is the row as one JSON object, columns in table order; id only when it is known.
 func jsonRow(columns []any, id int64) []byte {
+	pairs := make([]any, 0, 2*len(columns)+2)
+	for i, v := range columns {
+		pairs = append(pairs, asteriskColumns[i], v)
+	}
+	if id > 0 {
+		pairs = append(pairs, "id", id)
+	}
+	return object(pairs...)
+}
+
+// object is a JSON object of names and values in turn.
+func object(pairs ...any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	for i, v := range columns {
-		fmt.Fprintf(&b, ",%q:", asteriskColumns[i])
-		if err := enc.Encode(v); err != nil {
-			panic("pbxsim: " + err.Error()) // texts and numbers only
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, ",%q:", pairs[i])
+		if err := enc.Encode(pairs[i+1]); err != nil {
+			panic("pbxsim: " + err.Error()) // texts, numbers and what is made of them only
 		}
 		b.Truncate(b.Len() - 1) // the line feed
-	}
-	if id > 0 {
-		fmt.Fprintf(&b, `,"id":%d`, id)
 	}
 	b.WriteByte('}')
 	b.Bytes()[0] = '{'

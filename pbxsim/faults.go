@@ -18,17 +18,26 @@ type Faults struct {
 	PauseEvery int    // be silent for Pause after every n-th record
 	Pause      time.Duration
 	TrimBlanks bool // strip the blanks at the end of a record, as serial bridges do
+	SpoilEvery int  // alcatel-oxe-ahl: every n-th frame comes with a wrong byte first
+	DeafEvery  int  // alcatel-oxe-ahl: the answer to every n-th frame is lost, and the frame comes again
 }
 
-func (f Faults) validate() error {
-	if f.DropEvery < 0 || f.PauseEvery < 0 || f.Pause < 0 {
+func (f Faults) validate(model string) error {
+	framed := model == alcatelOXE || model == alcatelAHL
+	if framed && (f.Terminator != "" || f.TrimBlanks) {
+		return fmt.Errorf("faults: Terminator and TrimBlanks are of lines, which %s has none of", model)
+	}
+	if model != alcatelAHL && f.SpoilEvery+f.DeafEvery > 0 {
+		return fmt.Errorf("faults: SpoilEvery and DeafEvery are of records that are answered, which those of %s are not", model)
+	}
+	if f.DropEvery < 0 || f.PauseEvery < 0 || f.Pause < 0 || f.SpoilEvery < 0 || f.DeafEvery < 0 {
 		return errors.New("faults: counts and times must not be negative")
 	}
 	if (f.PauseEvery > 0) != (f.Pause > 0) {
 		return errors.New("faults: PauseEvery and Pause go together")
 	}
-	if f.DropEvery == 1 {
-		return errors.New("faults: DropEvery 1 would never send a whole record")
+	if f.DropEvery == 1 || f.SpoilEvery == 1 || f.DeafEvery == 1 {
+		return errors.New("faults: DropEvery, SpoilEvery or DeafEvery 1 would never send a whole record")
 	}
 	for _, b := range []byte(f.Terminator) {
 		if b != '\r' && b != '\n' && b != 0 {
@@ -49,10 +58,13 @@ func (f Faults) trim(t Ticket) Ticket {
 type sender struct {
 	Faults
 	resend bool // a record that was cut off comes again on the next connection
-	r      *rand.Rand
-	sent   func(Ticket, time.Time)
-	n      int
-	buf    []byte
+	// frame puts a record into what the wire has around it, head bytes before it.
+	frame func(dst, record []byte) []byte
+	head  int
+	r     *rand.Rand
+	sent  func(Ticket, time.Time)
+	n     int
+	buf   []byte
 }
 
 func newSender(o Options, resend bool) *sender {
@@ -60,6 +72,7 @@ func newSender(o Options, resend bool) *sender {
 	if s.Terminator == "" {
 		s.Terminator = "\r\n"
 	}
+	s.frame = func(dst, record []byte) []byte { return append(append(dst, record...), s.Terminator...) }
 	return s
 }
 
@@ -79,10 +92,9 @@ func (s *sender) send(ctx context.Context, conn net.Conn, ts []Ticket) (done int
 		s.n++
 		cut = s.DropEvery > 0 && s.n%s.DropEvery == 0 && len(t.Bytes) > 8
 		pause = s.PauseEvery > 0 && s.n%s.PauseEvery == 0
-		if cut {
-			s.buf = append(s.buf, t.Bytes[:s.cutAt(t)]...)
-		} else {
-			s.buf = append(append(s.buf, t.Bytes...), s.Terminator...)
+		begin := len(s.buf)
+		if s.buf = s.frame(s.buf, t.Bytes); cut {
+			s.buf = s.buf[:begin+s.head+s.cutAt(t)]
 		}
 		ends = append(ends, len(s.buf))
 	}

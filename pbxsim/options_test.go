@@ -12,7 +12,7 @@ func TestOptions(t *testing.T) {
 		o     Options
 		want  string
 	}{
-		"model":     {"alcatel-oxe", Options{}, "panasonic-kx"},
+		"model":     {"alcatel-4200", Options{}, "panasonic-kx"},
 		"foreign":   {mitel3300, Options{Listen: "127.0.0.1:0", Dir: "/tmp", Password: "x"}, "option Dir does not apply to mitel-3300"},
 		"variant":   {panasonicKX, Options{Listen: "127.0.0.1:0", Variant: "d"}, "there are b, a, c"},
 		"place":     {mitel3300, Options{}, "needs Listen"},

@@ -8,10 +8,14 @@
 //	panasonic-kx    TCP, listens, log-in; layouts A, B and C with page heads, the time is the end of the call
 //	cisco-cucm      files cdr_… (and cmr_…) dropped into a folder; 133 columns
 //	asterisk        rows of a FreePBX table in MySQL or MariaDB; see package mariadb for a private server
+//	alcatel-oxe     TCP, two call servers listen; messages of 772 bytes behind their length, keep-alives, hand-over
+//	alcatel-oxe-ahl TCP, listens; frames that want an acknowledgement, with tickets of our own making ([AHLLayout])
+//	wazo            HTTP, listens; call-logd's API behind wazo-auth's tokens
+//	grandstream-ucm HTTP, listens: cdrapi, old and new; or dials the collector, or posts to it
 //
 // The office is in France ([Country]), dials [OutsidePrefix] for a line, and has extensions of [ExtensionLength]
-// digits. Its outside lines are called Line n.1 (avaya-ipoffice), Tnnn (mitel-3300), nn (panasonic-kx), [CUCMGateways]
-// and [AsteriskTrunks]; Asterisk's contexts are from-internal, ext-local, ext-queues and from-queue. A collector must be told
+// digits. Its outside lines are called Line n.1 (avaya-ipoffice), Tnnn (mitel-3300), nn (panasonic-kx), [CUCMGateways],
+// [AsteriskTrunks], n (alcatel-oxe) and [UCMTrunks]; Wazo tells none. Asterisk's contexts are from-internal, ext-local, ext-queues and from-queue. A collector must be told
 // the zone and, of a Panasonic, the order of the date: dmy unless asked for otherwise.
 package pbxsim
 
@@ -30,7 +34,7 @@ import (
 // Simulator is one simulated PBX.
 type Simulator interface {
 	// Run emits tickets until ctx is done, or until the last one of a bounded run was handed over; then it closes
-	// what it opened. It returns nil in both cases. It runs once.
+	// what it opened; one that is asked over HTTP goes on answering. It returns nil in all cases. It runs once.
 	Run(ctx context.Context) error
 	// Addr is host:port where the PBX listens, from the constructor on; empty where it does not.
 	Addr() string
@@ -39,20 +43,30 @@ type Simulator interface {
 // Options of a simulated PBX. A zero value means the default, which stands at the
 // end of each line; an option that the model does not take is an error.
 type Options struct {
-	Addr        string        // avaya-ipoffice: host:port of the collector, which the PBX dials
-	Listen      string        // avaya-ipoffice instead of Addr, mitel-3300, panasonic-kx: where the PBX listens; port 0 is free choice
+	Addr        string        // avaya-ipoffice, grandstream-ucm: host:port of the collector, which the PBX dials
+	Listen      string        // avaya-ipoffice and grandstream-ucm instead of Addr, any other on TCP or HTTP: where the PBX listens; port 0 is free choice
+	Standby     string        // alcatel-oxe: where its second call server listens; it has none
+	URL         string        // grandstream-ucm instead of Addr: where the PBX posts its records to
 	Dir         string        // cisco-cucm: existing folder that the files are put into
 	DSN         string        // asterisk: data source name of go-sql-driver/mysql, with the database
 	CreateTable bool          // asterisk: create database and table if they do not exist
-	Password    string        // panasonic-kx: PCCSMDR
+	User        string        // wazo, grandstream-ucm: of the API, cdr; with URL for Basic, none
+	Password    string        // panasonic-kx: PCCSMDR; wazo, grandstream-ucm: of the User, of an API cdr
+	TLS         bool          // wazo, grandstream-ucm: listen for HTTPS, with a certificate that signed itself
+	Life        time.Duration // wazo: of a token, at most as long as asked for; grandstream-ucm: of a session, 10 minutes
+	FailEvery   int           // wazo, grandstream-ucm: every n-th request for calls fails, each time in another way; none does
 	Telnet      bool          // panasonic-kx: negotiate telnet options at connect
 	Lock        time.Duration // panasonic-kx: how long nobody is let in after three wrong passwords; a minute
-	Retry       time.Duration // avaya-ipoffice: dial again after this time also without a new record; otherwise only with one
+	Retry       time.Duration // avaya-ipoffice, grandstream-ucm: dial again after this time also without a new record; otherwise only with one
+	HandOver    int           // alcatel-oxe: the call servers change roles behind every n-th ticket; they do not
+	KeepAlive   time.Duration // alcatel-oxe: interval of the keep-alives, and how long their answer may take; 30 s
+	Check       string        // alcatel-oxe-ahl: check characters of a frame, none, lrc or lrc-hex; lrc
+	Resend      time.Duration // alcatel-oxe-ahl: a frame that was not answered comes again; 5 s
 	FileEvery   time.Duration // cisco-cucm: interval of the files; a minute
 	Quality     bool          // cisco-cucm: a cmr_ file beside each cdr_ file
 	Slowly      bool          // cisco-cucm: write in place and slowly, as an FTP server without a temporary name shows it
 
-	Variant   string // ticket layout, one of Variants(model); the first
+	Variant   string // ticket layout, one of Variants(model); the first, and cdrapi of a grandstream-ucm that listens
 	DateOrder string // panasonic-kx: dmy (default), mdy, ymd
 	Clock12   bool   // panasonic-kx, mitel-3300: 12-hour clock
 
@@ -93,6 +107,10 @@ const (
 	panasonicKX   = "panasonic-kx"
 	ciscoCUCM     = "cisco-cucm"
 	asterisk      = "asterisk"
+	alcatelOXE    = "alcatel-oxe"
+	alcatelAHL    = "alcatel-oxe-ahl"
+	wazo          = "wazo"
+	grandstream   = "grandstream-ucm"
 )
 
 func kinds(model string) (kind, bool) {
@@ -127,6 +145,30 @@ func kinds(model string) (kind, bool) {
 			[]string{"DSN", "CreateTable"},
 			newAsterisk, simulator(NewAsterisk),
 		}, true
+	case alcatelOXE:
+		return kind{
+			[]string{"ED5.2"},
+			[]string{"Listen", "Standby", "HandOver", "KeepAlive", "Faults"},
+			newOXE, simulator(NewOXE),
+		}, true
+	case alcatelAHL:
+		return kind{
+			[]string{"invented"},
+			[]string{"Listen", "Check", "Resend", "Faults"},
+			newAHL, simulator(NewAHL),
+		}, true
+	case wazo:
+		return kind{
+			[]string{"26.01", "20.01"},
+			[]string{"Listen", "User", "Password", "TLS", "Life", "FailEvery"},
+			newWazo, simulator(NewWazo),
+		}, true
+	case grandstream:
+		return kind{
+			[]string{"json", "csv", "cdrapi"},
+			[]string{"Listen", "Addr", "URL", "User", "Password", "TLS", "Life", "FailEvery", "Retry", "Faults"},
+			newUCM, simulator(NewUCM),
+		}, true
 	}
 	return kind{}, false
 }
@@ -143,7 +185,7 @@ func simulator[S Simulator](f func(Options) (S, error)) func(Options) (Simulator
 
 // Models lists the ids of the models that can be simulated.
 func Models() []string {
-	return []string{asterisk, avayaIPOffice, ciscoCUCM, mitel3300, panasonicKX}
+	return []string{alcatelOXE, alcatelAHL, asterisk, avayaIPOffice, ciscoCUCM, grandstream, mitel3300, panasonicKX, wazo}
 }
 
 // Variants lists the ticket layouts of a model, the default first; nil for an unknown model.
@@ -168,7 +210,7 @@ func Tickets(model string, o Options) (iter.Seq[Ticket], error) {
 	if !ok {
 		return nil, fmt.Errorf("no simulated pbx for model %q: there are %s", model, strings.Join(Models(), ", "))
 	}
-	o.Addr, o.Listen, o.Dir, o.DSN = "", "", "", ""
+	o.Addr, o.Listen, o.Standby, o.URL, o.Dir, o.DSN = "", "", "", "", "", ""
 	if err := o.complete(model); err != nil {
 		return nil, err
 	}
@@ -189,10 +231,20 @@ func (o *Options) complete(model string) error {
 	}{
 		{"Addr", o.Addr != ""},
 		{"Listen", o.Listen != ""},
+		{"Standby", o.Standby != ""},
+		{"URL", o.URL != ""},
 		{"Dir", o.Dir != ""},
 		{"DSN", o.DSN != ""},
 		{"CreateTable", o.CreateTable},
+		{"User", o.User != ""},
 		{"Password", o.Password != ""},
+		{"TLS", o.TLS},
+		{"Life", o.Life != 0},
+		{"FailEvery", o.FailEvery != 0},
+		{"HandOver", o.HandOver != 0},
+		{"KeepAlive", o.KeepAlive != 0},
+		{"Check", o.Check != ""},
+		{"Resend", o.Resend != 0},
 		{"Telnet", o.Telnet},
 		{"Lock", o.Lock != 0},
 		{"Retry", o.Retry != 0},
@@ -258,9 +310,13 @@ func (o *Options) complete(model string) error {
 		errs = append(errs, fmt.Errorf("count of %d calls: must not be negative", o.Count))
 	case o.Burst && o.Feed == nil && o.Count == 0:
 		errs = append(errs, errors.New("a burst needs a count of calls"))
+	case o.FailEvery == 1:
+		errs = append(errs, errors.New("FailEvery 1 would never give a call"))
+	case o.FailEvery < 0, o.HandOver < 0, o.Life < 0, o.KeepAlive < 0, o.Resend < 0:
+		errs = append(errs, errors.New("counts and times must not be negative"))
 	case !o.From.Before(o.To):
 		errs = append(errs, fmt.Errorf("the time from %s to %s is empty", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)))
 	}
-	errs = append(errs, o.Faults.validate())
+	errs = append(errs, o.Faults.validate(model))
 	return errors.Join(errs...)
 }

@@ -17,6 +17,7 @@ type server struct {
 	enc   encoder
 	greet func(ctx context.Context, conn net.Conn) error // log-in; nil for none
 	heads func() []Ticket                                // printed at the begin of each session; nil for none
+	talk  func(ctx context.Context, conn net.Conn) bool  // the session where records are answered; nil: they are not
 }
 
 func newServer(o Options, enc encoder, buffer int) (*server, error) {
@@ -107,6 +108,9 @@ func (s *server) session(ctx context.Context, conn net.Conn) bool {
 			s.o.Log.Debug("simulated pbx: nobody logged in", "why", err)
 			return false
 		}
+	}
+	if s.talk != nil {
+		return s.talk(ctx, conn)
 	}
 	gone := make(chan struct{})
 	go func() {

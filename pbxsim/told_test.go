@@ -61,6 +61,26 @@ func TestToldIsPrinted(t *testing.T) {
 				if c.Talk > 0 && c.Ring > 0 {
 					told["answer"] = "," + epoch(c.Start.Add(c.Ring)) + ","
 				}
+			case alcatelOXE:
+				told["start"] = local.Format("20060102 15:04:05")
+				told["end"] = end.Format("20060102 15:04:05")
+				if c.Disposition == NoAnswer && c.Direction == Inbound { // the end twice
+					told["start"] = told["end"]
+				}
+				told["talk"] = fmt.Sprintf("%10d", seconds(c.Talk))
+				told["ring"] = fmt.Sprintf("%5d", seconds(c.Ring))
+			case alcatelAHL:
+				told["start"] = local.Format("02/01/06 15:04:05")
+				told["talk"], told["ring"] = clock(c.Talk), fmt.Sprintf("%5d", seconds(c.Ring))
+			case wazo:
+				told["start"] = c.Start.UTC().Format("2006-01-02T15:04:05")
+				told["end"] = end.UTC().Format("2006-01-02T15:04:05")
+				if c.Talk > 0 {
+					told["talk"] = fmt.Sprintf(`"duration":%d,`, seconds(c.Talk))
+				}
+			case grandstream:
+				told["start"], told["end"] = local.Format("2006-01-02 15:04:05"), end.Format("2006-01-02 15:04:05")
+				told["talk"] = fmt.Sprintf("%d", seconds(c.Talk))
 			case asterisk:
 				told["start"] = local.Format("2006-01-02 15:04:05")
 				told["duration"] = fmt.Sprintf(`"duration":%d,`, seconds(c.Ring+c.Talk))

@@ -141,6 +141,9 @@ func TestTruth(t *testing.T) {
 		panasonicKX:   {OddHead, OddEvent, OddBlank, OddGarbage, OddLong, OddMasked},
 		ciscoCUCM:     {OddBlank, OddGarbage, OddLong},
 		asterisk:      {OddComma},
+		alcatelOXE:    {OddHead, OddEvent, OddBlank, OddGarbage},
+		alcatelAHL:    {OddEvent, OddGarbage},
+		grandstream:   {OddHead, OddGarbage},
 	}
 	everyVariant(t, func(t *testing.T, model string, o Options) {
 		seq, err := Tickets(model, o)
@@ -151,7 +154,7 @@ func TestTruth(t *testing.T) {
 		calls := map[uint64]bool{}
 		for x := range seq {
 			seen[x.Odd]++
-			if bytes.ContainsAny(x.Bytes, "\r\n") {
+			if bytes.ContainsAny(x.Bytes, "\r\n") && model != alcatelAHL { // a check character may be one
 				t.Errorf("a line end inside %q", x.Bytes)
 			}
 			switch x.Want {
@@ -175,6 +178,9 @@ func TestTruth(t *testing.T) {
 			t.Errorf("tickets of %d calls instead of 600", len(calls))
 		}
 		delete(seen, "")
+		if o.Variant == ucmAsked {
+			odds[model] = nil // who asks is given calls only
+		}
 		for _, k := range odds[model] {
 			if seen[k] == 0 {
 				t.Errorf("no line that is odd by %s", k)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -36,9 +38,12 @@ type delivery struct {
 	// path of the file that is written, and how much of a log at first.
 	path string
 	half int
-	// sent is what a PBX behind a log-in gave, and done is closed when that is all.
-	sent *sent
-	done chan struct{}
+	// tickets are what a simulated PBX is to give, each with end behind it; sent is
+	// what it gave, and done is closed when that is all.
+	tickets [][]byte
+	end     string
+	sent    *sent
+	done    chan struct{}
 	// post is the URL that tickets are posted to.
 	post string
 	// push is the address that files are pushed to.
@@ -63,17 +68,28 @@ func deliveries(t *testing.T) []*delivery {
 			d := &delivery{file: f, model: model, wire: w, settings: f.Settings, given: slices.Clone(f.Preamble)}
 			d.settings.Site = f.Name
 			d.settings.Link = strings.NewReplacer(".", "-", "_", "-").Replace(string(w))
-			for _, raw := range f.Tickets {
-				d.given = append(append(d.given, raw...), f.End...)
+			d.tickets, d.end = f.Tickets, f.End
+			switch {
+			case w == catalogue.OXEDial:
+				d.tickets, d.end = oxeMessages(f), ""
+			case d.api():
+				d.tickets, d.end = apiRecords(f), "\n"
+			}
+			for _, raw := range d.tickets {
+				d.given = append(append(d.given, raw...), d.end...)
 			}
 			switch w {
+			case catalogue.OXEDial, catalogue.AHLDial:
+				if len(f.Preamble) > 0 || len(d.tickets) == 0 || w == catalogue.AHLDial && d.tickets[0][0] != '\x02' {
+					continue // no frames
+				}
 			case catalogue.TCPListen, catalogue.TCPDial, catalogue.HTTPServer:
 				if len(f.Preamble) > 0 {
 					continue // only files have heads
 				}
 			case catalogue.Files:
 			case catalogue.HTTP:
-				if config.HTTPAPI(model.ID) {
+				if d.api() && len(d.tickets) == 0 {
 					continue
 				}
 			case catalogue.MySQL:
@@ -95,7 +111,7 @@ func deliveries(t *testing.T) []*delivery {
 }
 
 // byLayout adds the models that nobody has published, with a layout: their own
-// golden tickets have none.
+// golden tickets have none. A hotel link's has the layout of its simulator.
 func byLayout(t *testing.T, files []*formatstest.File) []*formatstest.File {
 	t.Helper()
 	const layout = "nec-sl1100"
@@ -108,14 +124,84 @@ func byLayout(t *testing.T, files []*formatstest.File) []*formatstest.File {
 			f := *files[i]
 			f.Name = m.ID + "-" + layout
 			f.Settings.Model = m.ID
+			if m.Works(catalogue.AHLDial) {
+				invented(t, &f)
+			}
 			files = append(files, &f)
 		}
 	}
 	return files
 }
 
+// invented makes the file one of a hotel link's frames.
+func invented(t *testing.T, f *formatstest.File) {
+	t.Helper()
+	f.Name, f.Tickets, f.End = f.Settings.Model+"-invented", nil, ""
+	f.Settings.Layout = pbxsim.AHLLayout("lrc")
+	f.Settings.Parse.Layout = filepath.Join(t.TempDir(), "hotel.yaml")
+	writeFile(t, f.Settings.Parse.Layout, f.Settings.Layout, 0o600)
+	frames, err := pbxsim.Tickets(f.Settings.Model, pbxsim.Options{Count: 50, Odd: .1, To: f.Near, Zone: paris})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for x := range frames {
+		f.Tickets = append(f.Tickets, x.Bytes)
+	}
+}
+
+// oxeMessages are the file's tickets as an OXE sends them over TCP.
+func oxeMessages(f *formatstest.File) (out [][]byte) {
+	const length, head, ticket = 772, 4, 525
+	for _, raw := range f.Tickets {
+		switch message := make([]byte, length); {
+		case len(raw) == length && raw[0] == 1 && raw[1] == 0:
+			out = append(out, raw)
+		case len(raw) <= ticket && (raw[0] != 1 || raw[1] != 0): // else a message that is damaged
+			copy(message, []byte{1, 0, 2, 0})
+			copy(message[head:], raw)
+			out = append(out, message)
+		}
+	}
+	return out
+}
+
+// apiKeys are what the records of an API are known by.
+var apiKeys = map[string]string{"wazo": "id", "grandstream-ucm": "AcctId"}
+
+var recordID = regexp.MustCompile(`^\{"id": ?\d+`)
+
+// apiRecords are those tickets of the file that an API can give, each once: a JSON
+// object, Wazo's with an id of its own, a UCM's with the begin that it is asked for
+// by.
+func apiRecords(f *formatstest.File) (out [][]byte) {
+	for _, raw := range f.Tickets {
+		var r struct{ AcctID, Start string }
+		switch {
+		case !json.Valid(raw) || bytes.ContainsAny(raw, "\r\n"):
+			continue
+		case f.Settings.Model == "wazo":
+			if !recordID.Match(raw) {
+				continue
+			}
+			raw = recordID.ReplaceAll(raw, fmt.Appendf(nil, `{"id": %d`, len(out)+1))
+		default:
+			_ = json.Unmarshal(raw, &r) // what is no object has neither
+			if _, err := time.Parse(time.DateTime, r.Start); err != nil || r.AcctID == "" {
+				continue
+			}
+		}
+		if !slices.ContainsFunc(out, func(x []byte) bool { return bytes.Equal(x, raw) }) {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
 // talks tells a wire on which the PBX asks for a log-in.
 func (d *delivery) talks() bool { return d.wire == catalogue.TCPDial && len(d.model.Login) > 0 }
+
+// api tells a PBX that is asked for its calls.
+func (d *delivery) api() bool { return d.wire == catalogue.HTTP && config.HTTPAPI(d.model.ID) }
 
 // prepare makes ready what the program looks for when it starts.
 func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
@@ -124,11 +210,16 @@ func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
 	case catalogue.TCPListen:
 		d.yaml = `tcp: {listen: "127.0.0.1:0"}`
 	case catalogue.TCPDial:
-		listen := d.serve
 		if d.talks() {
-			listen = d.simulate
+			d.yaml = d.simulate(t, giving, `tcp: {dial: "{addr}"}`, pbxsim.Options{})
+			d.end = "\r\n"
+			return
 		}
-		d.yaml = fmt.Sprintf("tcp: {dial: %q}", listen(t, giving))
+		d.yaml = fmt.Sprintf("tcp: {dial: %q}", d.serve(t, giving))
+	case catalogue.OXEDial:
+		d.yaml = d.simulate(t, giving, `oxe: {dial: ["{addr}"]}`, pbxsim.Options{})
+	case catalogue.AHLDial:
+		d.yaml = d.simulate(t, giving, `ahl: {dial: "{addr}"}`, pbxsim.Options{})
 	case catalogue.HTTPServer:
 		listen := freePort(t)
 		d.post = "http://" + listen + "/" + d.String()
@@ -136,6 +227,11 @@ func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
 	case catalogue.Files:
 		d.yaml = fmt.Sprintf("files: {dir: %q, every: 200ms, settle: 200ms}", d.folder(t))
 	case catalogue.HTTP:
+		if d.api() {
+			d.yaml = d.simulate(t, giving, `http: {url: "https://{addr}", user: cdr, password_env: CDR_PASSWORD, pin: {pin}, every: 200ms}`,
+				pbxsim.Options{Password: db.Password(), TLS: true})
+			return
+		}
 		server := httptest.NewServer(http.StripPrefix("/tickets", http.FileServer(http.Dir(d.folder(t)))))
 		t.Cleanup(server.Close)
 		d.yaml = fmt.Sprintf("http: {url: %q, every: 200ms, settle: 200ms}", server.URL+"/tickets/")
@@ -151,10 +247,10 @@ func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
 // files tells a wire on which a folder of files is collected.
 func (d *delivery) files() bool {
 	switch d.wire {
-	case catalogue.Files, catalogue.HTTP, catalogue.FTP, catalogue.SFTP:
+	case catalogue.Files, catalogue.FTP, catalogue.SFTP:
 		return true
 	}
-	return false
+	return d.wire == catalogue.HTTP && !d.api()
 }
 
 // folder is a new one with the file, a log's first half.
@@ -194,8 +290,8 @@ func (d *delivery) begin(t *testing.T, in *kit.Instance, giving *sync.WaitGroup)
 	})
 }
 
-// finish makes a log grow, and waits for a PBX that heads its pages: its heads
-// are tickets too.
+// finish makes a log grow, and waits for a simulated PBX, which may give more than
+// it was to: heads of pages are tickets too.
 func (d *delivery) finish(t *testing.T) {
 	t.Helper()
 	if d.files() && d.half < len(d.given) {
@@ -204,14 +300,21 @@ func (d *delivery) finish(t *testing.T) {
 	if d.sent == nil {
 		return
 	}
-	select {
-	case <-d.done:
-	case <-time.After(time.Minute):
-		t.Fatalf("%s: nobody logged in and took the tickets", d)
-	}
+	kit.Await(t, d.String()+" took all tickets", d.gave, func() string { return fmt.Sprintf("%d of %d", len(d.sent.all()), len(d.tickets)) })
 	d.given = nil
 	for _, x := range d.sent.all() {
-		d.given = append(append(d.given, x.Bytes...), "\r\n"...)
+		d.given = append(append(d.given, x.Bytes...), d.end...)
+	}
+}
+
+// gave tells that a simulated PBX has given all. One that is asked goes on
+// answering.
+func (d *delivery) gave() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return d.api() && len(d.sent.all()) >= len(d.tickets)
 	}
 }
 
@@ -269,20 +372,19 @@ func (d *delivery) serve(t *testing.T, giving *sync.WaitGroup) string {
 	return l.Addr().String()
 }
 
-// simulate is a PBX that asks for a log-in, and heads its pages.
-func (d *delivery) simulate(t *testing.T, giving *sync.WaitGroup) string {
+// simulate is a PBX that talks with who comes; yaml is the wire, with its place.
+func (d *delivery) simulate(t *testing.T, giving *sync.WaitGroup, yaml string, o pbxsim.Options) string {
 	t.Helper()
 	d.sent, d.done = new(sent), make(chan struct{})
-	sim, err := pbxsim.New(d.settings.Model, pbxsim.Options{
-		Listen: "127.0.0.1:0", Sent: d.sent.add,
-		Feed: func(yield func(pbxsim.Ticket) bool) {
-			for _, raw := range d.file.Tickets {
-				if !yield(pbxsim.Ticket{Bytes: raw}) {
-					return
-				}
+	o.Listen, o.Sent = "127.0.0.1:0", d.sent.add
+	o.Feed = func(yield func(pbxsim.Ticket) bool) {
+		for _, raw := range d.tickets {
+			if !yield(pbxsim.Ticket{Bytes: raw}) {
+				return
 			}
-		},
-	})
+		}
+	}
+	sim, err := pbxsim.New(d.settings.Model, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +394,7 @@ func (d *delivery) simulate(t *testing.T, giving *sync.WaitGroup) string {
 			t.Errorf("%s: %v", d, err)
 		}
 	})
-	return sim.Addr()
+	return pointed(yaml, sim)
 }
 
 // fileName is a name as the pattern says.

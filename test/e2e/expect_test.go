@@ -94,6 +94,10 @@ func (d *delivery) parse(t *testing.T, given []byte, received time.Time) *trunkl
 		m.Preamble = d.head(t, given)
 		m.Payload, m.Origin = given[len(m.Preamble):], "post:delivery"
 	case catalogue.Files, catalogue.HTTP, catalogue.FTP, catalogue.SFTP:
+		if d.api() {
+			m.Origin, m.Offset = "table:delivery", identity.RowPosition(apiKeys[d.model.ID], "1")
+			break
+		}
 		m.Preamble = d.head(t, given)
 		m.Payload, m.Origin, m.Written = given[len(m.Preamble):], "file:delivery", d.written()
 	case catalogue.FTPServer, catalogue.SFTPServer, catalogue.TFTP:

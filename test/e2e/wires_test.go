@@ -24,18 +24,6 @@ var elsewhere = []struct {
 	{"asterisk", catalogue.MySQL, TestModels},
 }
 
-// inServices are wires whose counterparts, simulated PBXs and APIs, stand in the
-// tests of the service: there they deliver, and no test of the whole program does.
-var inServices = []struct {
-	model string
-	wire  catalogue.Wire
-}{
-	{"alcatel-oxe", catalogue.OXEDial},     // ingest-tcp: TestOXE…
-	{"alcatel-oxe-ahl", catalogue.AHLDial}, // ingest-tcp: TestAHL…
-	{"grandstream-ucm", catalogue.HTTP},    // ingest-poll, package api
-	{"wazo", catalogue.HTTP},
-}
-
 // A model that is said to work over a wire has delivered over it.
 func TestWiresAreCovered(t *testing.T) {
 	type way struct {
@@ -54,12 +42,6 @@ func TestWiresAreCovered(t *testing.T) {
 			t.Errorf("%s over %s is tested, and the catalogue says that it does not work", e.model, e.wire)
 		}
 		covered[way{e.model, e.wire}] = e.test != nil
-	}
-	for _, s := range inServices {
-		if covered[way{s.model, s.wire}] {
-			t.Errorf("%s over %s has a test of the whole program: take it out of inServices", s.model, s.wire)
-		}
-		covered[way{s.model, s.wire}] = true
 	}
 	for _, m := range catalogue.Models() {
 		for _, w := range m.WorkingWires() {
