@@ -5,13 +5,15 @@ UNITS := $(filter-out test,$(MODULES))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X trunkline.internal/platform/telemetry.Version=$(VERSION)
 SERVICES := ingest-tcp ingest-poll parser sink
+EDGE := ./services/ingest-tcp/cmd/ingest-tcp ./services/ingest-poll/cmd/ingest-poll ./cmd/trunkline
+PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64
 FUZZTIME ?= 4s
 TOOLS := bin/tools
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats
+.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +25,16 @@ build: ## build the binaries into bin/
 	@mkdir -p bin
 	go build -ldflags '$(LDFLAGS)' -o bin/trunkline ./cmd/trunkline
 	@for s in $(SERVICES); do echo "go build $$s"; go build -ldflags '$(LDFLAGS)' -o bin/$$s ./services/$$s/cmd/$$s || exit 1; done
+
+cross: ## build what runs at a site, static, for every platform, into bin/cross/
+	@for p in $(PLATFORMS); do \
+		echo "go build $$p"; mkdir -p bin/cross/$${p%/*}-$${p#*/}; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -tags edge -trimpath -ldflags '$(LDFLAGS)' -o bin/cross/$${p%/*}-$${p#*/}/ $(EDGE) || exit 1; \
+	done
+	@echo "go vet windows/amd64"
+	@CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go vet -tags edge $(addprefix ./,$(addsuffix /...,$(filter-out engine services/parser services/sink test,$(MODULES))))
+	@CGO_ENABLED=0 go vet -tags edge ./cmd/trunkline
+	bin/cross/$$(go env GOHOSTOS)-$$(go env GOHOSTARCH)/trunkline version
 
 test: engine servers ## run every test on real parts, which it installs
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(UNITS:%=./%/...)

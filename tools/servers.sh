@@ -14,6 +14,7 @@ nginx-light:nginx
 curl:curl
 tftp-hpa:tftp
 tftpd-hpa:in.tftpd
+systemd:systemd-analyze
 "
 missing=
 for it in $wanted; do

