@@ -146,7 +146,7 @@ func testPage(t *testing.T, m *pbx.Model) {
 			if l.Model != m.ID {
 				t.Errorf("shows a link of %s", l.Model)
 			}
-			shown = append(shown, wireOf(l))
+			shown = append(shown, wireOf(l.Link))
 		}
 	}
 	want := m.WorkingWires()
@@ -223,36 +223,6 @@ func TestPagesListTheReasons(t *testing.T) {
 			t.Errorf("%s: %d reasons in the doc comment of its format: is it written otherwise?", m.ID, n)
 		}
 	}
-}
-
-func wireOf(l config.LinkOf) pbx.Wire {
-	switch {
-	case l.TCP != nil && l.TCP.Listen != "":
-		return pbx.TCPListen
-	case l.TCP != nil:
-		return pbx.TCPDial
-	case l.OXE != nil:
-		return pbx.OXEDial
-	case l.AHL != nil:
-		return pbx.AHLDial
-	case l.Files != nil:
-		return pbx.Files
-	case l.FTP != nil:
-		return pbx.FTP
-	case l.SFTP != nil:
-		return pbx.SFTP
-	case l.HTTP != nil:
-		return pbx.HTTP
-	case l.FTPServer != nil:
-		return pbx.FTPServer
-	case l.SFTPServer != nil:
-		return pbx.SFTPServer
-	case l.HTTPServer != nil:
-		return pbx.HTTPServer
-	case l.TFTP != nil:
-		return pbx.TFTP
-	}
-	return pbx.MySQL
 }
 
 func read(t *testing.T, file string) string {

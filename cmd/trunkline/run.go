@@ -1,3 +1,5 @@
+//go:build linux && amd64 && !edge
+
 package main
 
 import (
@@ -25,6 +27,7 @@ import (
 	"trunkline.internal/platform/natsd"
 	"trunkline.internal/platform/service"
 	"trunkline.internal/platform/telemetry"
+	"trunkline.internal/platform/watch"
 	"trunkline.internal/proto/wire"
 	ingestpoll "trunkline.internal/services/ingest-poll"
 	ingesttcp "trunkline.internal/services/ingest-tcp"
@@ -91,7 +94,15 @@ func run(ctx context.Context, out io.Writer, f runFlags) error {
 		return err
 	}
 	defer a.close()
-	parts := append(a.parts(), lifecycle.Part{Name: "banner", Run: func(ctx context.Context, ready func()) error {
+	parts := a.parts()
+	if demo == nil {
+		reload, err := a.reload(f)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, reload)
+	}
+	parts = append(parts, lifecycle.Part{Name: "banner", Run: func(ctx context.Context, ready func()) error {
 		a.banner(out)
 		ready()
 		if f.calls {
@@ -132,6 +143,18 @@ func loadRun(f runFlags) (*config.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// reload takes changes of the configuration's sites over.
+func (a *app) reload(f runFlags) (lifecycle.Part, error) {
+	r, err := service.NewReloader(service.ReloadOptions{
+		Load: func() (*config.Config, error) { return loadRun(f) }, Running: a.cfg, Services: []service.Reloadable{a.tcp, a.poll},
+		Process: a.watch.Process, Tell: a.watch.Stale, Log: a.tel.Log, Metrics: a.tel.Metrics,
+	})
+	if err != nil {
+		return lifecycle.Part{}, err
+	}
+	return service.ReloadPart(r, a.bus), nil
 }
 
 // claim marks a data folder as real or as the demo's, for ever: an invented call
@@ -191,6 +214,7 @@ type app struct {
 	tickets, bulk, cdrs *bus.Committer
 	tcp                 *ingesttcp.Service
 	poll                *ingestpoll.Service
+	watch               *watch.Watch
 	parser              *parser.Service
 }
 
@@ -224,13 +248,16 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 	a.tickets, a.bulk = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamTickets)
 	a.cdrs = a.bus.NewCommitter(wire.StreamCdrs)
 
+	if a.watch, err = watch.New(watch.Options{Service: "trunkline", Log: tel.Log, Metrics: tel.Metrics}); err != nil {
+		return nil, err
+	}
 	if a.tcp, err = ingesttcp.New(cfg.Links(), ingesttcp.Deps{
-		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+		Bus: a.bus, Tickets: a.tickets, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set, Watch: a.watch,
 	}); err != nil {
 		return nil, err
 	}
 	if a.poll, err = ingestpoll.New(cfg.Links(), ingestpoll.Deps{
-		Bus: a.bus, Tickets: a.bulk, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set, Data: cfg.Data,
+		Bus: a.bus, Tickets: a.bulk, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set, Data: cfg.Data, Watch: a.watch,
 	}); err != nil {
 		return nil, err
 	}
@@ -256,6 +283,7 @@ func (a *app) parts() []lifecycle.Part {
 		{Name: "parser", Run: a.parser.Run},
 		{Name: "ingest-poll", Run: a.poll.Run},
 		{Name: "ingest-tcp", Early: true, Run: a.tcp.Run},
+		service.WatchPart(a.watch, a.bus),
 	}
 }
 

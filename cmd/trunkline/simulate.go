@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,7 @@ func simulateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			target, err := findLink(cfg, site, link)
+			target, err := findLink(cfg, site+"/"+link)
 			if err != nil {
 				return err
 			}
@@ -73,20 +74,11 @@ func simulateCommand() *cobra.Command {
 	return cmd
 }
 
-func findLink(cfg *config.Config, site, link string) (config.LinkOf, error) {
-	for _, l := range cfg.Links() {
-		if l.Site.ID == site && l.ID == link {
-			return l, nil
-		}
-	}
-	return config.LinkOf{}, fmt.Errorf("the configuration has no link %s/%s", site, link)
-}
-
 // aim points a simulated PBX at a link; addr, unless empty, is where the other
 // end is for us, in another container for example.
 func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
-	if addr != "" && l.TCP == nil {
-		return fmt.Errorf("--addr: link %s/%s is not on tcp: its place is in the configuration", l.Site.ID, l.ID)
+	if addr != "" && (l.Files != nil || l.MySQL != nil) {
+		return fmt.Errorf("--addr: link %s/%s has no address: its place is in the configuration", l.Site.ID, l.ID)
 	}
 	if o.Zone, err = time.LoadLocation(l.Site.Timezone); err != nil {
 		return err
@@ -104,6 +96,32 @@ func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 				return err
 			}
 		}
+	case l.OXE != nil:
+		o.Listen = cmp.Or(addr, l.OXE.Dial[0])
+		if len(l.OXE.Dial) > 1 {
+			o.Standby = l.OXE.Dial[1]
+		}
+	case l.AHL != nil:
+		if l.Layout == "" {
+			return fmt.Errorf("link %s/%s has no layout, and nobody has published a hotel link's tickets. Those of the simulated one are invented: put what follows into a file, and set parse.layout to it\n%s",
+				l.Site.ID, l.ID, pbxsim.AHLLayout(cmp.Or(l.AHL.Check, "lrc")))
+		}
+		o.Listen, o.Check = cmp.Or(addr, l.AHL.Dial), l.AHL.Check
+	case l.HTTP != nil:
+		return aimAPI(o, l.HTTP, addr)
+	case l.HTTPServer != nil:
+		o.Retry = retry
+		scheme := "http"
+		if l.HTTPServer.TLS != nil {
+			scheme = "https"
+		}
+		path := cmp.Or(l.HTTPServer.Path, "/"+l.Site.ID+"/"+l.ID)
+		o.URL = scheme + "://" + cmp.Or(addr, local(l.HTTPServer.Listen)) + path
+		if o.User = l.HTTPServer.User; o.User != "" {
+			if o.Password, err = l.HTTPServer.Password(); err != nil {
+				return err
+			}
+		}
 	case l.Files != nil:
 		o.Dir = l.Files.Dir
 		o.FileEvery = 10 * time.Second
@@ -117,6 +135,19 @@ func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 		o.DSN = c.FormatDSN()
 	}
 	return nil
+}
+
+// aimAPI lets a simulated PBX listen where its API is asked.
+func aimAPI(o *pbxsim.Options, c *config.HTTP, addr string) (err error) {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return err
+	}
+	o.TLS, o.User = u.Scheme == "https", c.User
+	port := cmp.Or(u.Port(), map[bool]string{true: "443", false: "80"}[o.TLS])
+	o.Listen = cmp.Or(addr, net.JoinHostPort(u.Hostname(), port))
+	o.Password, err = c.Password()
+	return err
 }
 
 // local is where something that listens on every address is reached from here.
@@ -138,6 +169,9 @@ func simulate(cmd *cobra.Command, model string, o pbxsim.Options) error {
 	out := cmd.ErrOrStderr()
 	if a := sim.Addr(); a != "" {
 		fmt.Fprintf(out, "%s listens on %s\n", model, a)
+	}
+	if p, ok := sim.(interface{ Pin() string }); ok && p.Pin() != "" {
+		fmt.Fprintf(out, "its certificate signed itself: set pin: %s\n", p.Pin())
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()

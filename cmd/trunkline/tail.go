@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -37,13 +36,9 @@ func tailCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			opts, err := service.NATSOptions(cfg.NATS)
+			nc, err := connect(cfg, "tail")
 			if err != nil {
 				return err
-			}
-			nc, err := nats.Connect(cfg.NATS.URL, append(opts, nats.Name("trunkline tail"))...)
-			if err != nil {
-				return fmt.Errorf("nats at %s: %w: does trunkline run, and is nats.url right?", cfg.NATS.URL, err)
 			}
 			defer nc.Close()
 			js, err := jetstream.New(nc)

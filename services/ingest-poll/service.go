@@ -18,6 +18,7 @@ import (
 
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/watch"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/ingest-poll/internal/link"
 	"trunkline.internal/services/ingest-poll/internal/post"
@@ -39,6 +40,8 @@ type Deps struct {
 	// SetHealth hears how each link is, named `site/link`; nil is well. It may be
 	// nil.
 	SetHealth func(part string, err error)
+	// Watch is told of the links; may be nil.
+	Watch *watch.Watch
 }
 
 // Service collects the links of one process. Of several processes with the same
@@ -47,7 +50,13 @@ type Service struct {
 	deps    Deps
 	owner   string
 	servers servers
-	links   []*poll
+	meters  *link.Meters
+
+	mu    sync.Mutex
+	links []*poll
+	life  context.Context // of Run; nil before it
+	over  bool
+	all   sync.WaitGroup
 }
 
 // stopTimeout bounds the wait for links that hang, in a share that does not
@@ -71,17 +80,25 @@ func New(links []config.LinkOf, deps Deps) (*Service, error) {
 	s := &Service{deps: deps, owner: host + "/" + rand.Text(), servers: servers{
 		receive.NewServers(deps.Data, deps.Log), post.NewServers(deps.Log), tftp.NewServers(deps.Log),
 	}}
+	s.meters = meters
+	s.links, err = s.make(links)
+	return s, err
+}
+
+// make makes the links that are ours and touches nothing.
+func (s *Service) make(links []config.LinkOf) ([]*poll, error) {
+	var made []*poll
 	for _, of := range links {
 		if !ours(of) {
 			continue
 		}
-		p, err := s.poll(of, meters)
+		p, err := s.poll(of, s.meters)
 		if err != nil {
 			return nil, fmt.Errorf("site %s, link %s: %w", of.Site.ID, of.ID, err)
 		}
-		s.links = append(s.links, p)
+		made = append(made, p)
 	}
-	return s, nil
+	return made, nil
 }
 
 func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
@@ -100,7 +117,7 @@ func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &poll{Link: l, of: of}
+	p := &poll{Link: l, of: of, told: make(chan struct{}, 1)}
 	return p, s.wires(p)
 }
 
@@ -112,34 +129,89 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 			return fmt.Errorf("ingest-poll: data: %w", err)
 		}
 	}
-	var running, bound sync.WaitGroup
+	var bound sync.WaitGroup
+	s.mu.Lock()
+	s.life = ctx
 	for _, p := range s.links {
-		if p.serve != nil {
-			bound.Add(1)
-			running.Go(func() { p.serve(ctx, sync.OnceFunc(bound.Done)) })
-		}
+		s.start(p, &bound)
 	}
+	s.mu.Unlock()
 	if s.deps.Bus.Ready(ctx) == nil {
-		for _, p := range s.links {
-			if p.collect != nil {
-				running.Go(func() { s.run(ctx, p) })
-			}
-		}
 		bound.Wait()
 		ready()
 		<-ctx.Done()
 	}
-	stopped := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(stopTimeout):
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	if !within(&s.all, stopTimeout) {
 		s.deps.Log.Warn("a link hangs and is left behind: what it has not saved is read again", "after", stopTimeout)
 	}
 	return nil
+}
+
+// within waits so long at most.
+func within(all *sync.WaitGroup, d time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// start begins to collect a link. bound is done when its address is bound. mu is
+// held.
+func (s *Service) start(p *poll, bound *sync.WaitGroup) {
+	ctx, cancel := context.WithCancel(s.life)
+	p.cancel = cancel
+	s.watch(p)
+	if p.serve != nil {
+		bound.Add(1)
+		p.running.Go(func() { p.serve(ctx, sync.OnceFunc(bound.Done)) })
+	}
+	p.running.Go(func() {
+		if s.deps.Bus.Ready(ctx) != nil {
+			return
+		}
+		p.running.Go(func() { s.retell(ctx, p) })
+		if p.collect != nil {
+			s.run(ctx, p)
+		}
+	})
+	s.all.Go(p.running.Wait)
+}
+
+// watch lets others see how a link is.
+func (s *Service) watch(p *poll) {
+	if s.deps.Watch == nil {
+		return
+	}
+	if err := s.deps.Watch.Add(p.settings(), p); err != nil {
+		p.Log.Warn("the link is not watched", "error", err)
+	}
+}
+
+// retell publishes a link's settings whenever they change.
+func (s *Service) retell(ctx context.Context, p *poll) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.told:
+		}
+		var back bus.Backoff
+		for err := s.announce(p)(ctx); err != nil; err = s.announce(p)(ctx) {
+			if back.Wait(ctx) != nil {
+				return
+			}
+		}
+	}
 }
 
 // run collects one link whenever this process owns it.
@@ -174,9 +246,11 @@ type LinkState struct {
 
 // Links tells how each link is.
 func (s *Service) Links() []LinkState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := make([]LinkState, len(s.links))
 	for i, p := range s.links {
-		out[i] = LinkState{Site: p.Site, Link: p.Link.Link, Model: p.Model, Wire: string(p.wire), Source: p.source, State: p.State()}
+		out[i] = LinkState{Site: p.Site, Link: p.Link.Link, Model: p.Model, Wire: string(p.wire), Source: p.source, State: p.Link.State()}
 	}
 	return out
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"trunkline.internal/pbx"
@@ -25,7 +27,15 @@ import (
 // poll is one link, on whichever wire.
 type poll struct {
 	*link.Link
-	of config.LinkOf
+	of config.LinkOf // what it connects to
+
+	mu   sync.Mutex
+	now  *config.LinkOf // what the parser is told of it since; nil: of
+	told chan struct{}  // that changed
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
 	// wire and source say for people where the tickets come from.
 	wire   pbx.Wire
 	source string
@@ -35,6 +45,8 @@ type poll struct {
 	// serve listens for the PBX, without a lease; nil: we go there. It calls ready
 	// once the address is bound, or could not be.
 	serve func(ctx context.Context, ready func())
+	// addr is what serve has bound; nil: it has not. The func may be nil.
+	addr func() net.Addr
 	// lease is the key of what is collected; nil: the link's.
 	lease func(ctx context.Context, link string) (string, error)
 	// receiver is the link's, where files are pushed to it.
@@ -95,6 +107,7 @@ func (s *Service) wires(p *poll) (err error) {
 		var e *post.Endpoint
 		if e, err = post.New(l, of.HTTPServer); err == nil {
 			p.serve = func(ctx context.Context, ready func()) { s.servers.posts.Run(ctx, e, s.announce(p), ready) }
+			p.addr = func() net.Addr { return s.servers.posts.Addr(e) }
 		}
 	default:
 		p.wire, p.source = pbx.TFTP, of.TFTP.Listen+of.TFTP.Fetch
@@ -106,6 +119,7 @@ func (s *Service) wires(p *poll) (err error) {
 	if p.receiver != nil {
 		// Each process collects what it received: the lease is the folder's.
 		p.collect, p.every, p.serve, p.lease = p.receiver, everyFiles, p.receiver.Serve, p.receiver.Key
+		p.addr = p.receiver.Addr
 	}
 	return err
 }
@@ -138,7 +152,7 @@ func (s *Service) tftp(p *poll, inbox *tftp.Inbox) {
 // tickets.
 func (s *Service) announce(p *poll) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if err := s.deps.Bus.Links.Put(ctx, p.of.Settings()); err != nil {
+		if err := s.deps.Bus.Links.Put(ctx, p.settings().Settings()); err != nil {
 			return fmt.Errorf("the link's settings cannot be published: %w", err)
 		}
 		return nil

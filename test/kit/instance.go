@@ -83,16 +83,30 @@ var (
 // TryStart is Start for a program that may refuse.
 func TryStart(t testing.TB, binary, config string, args ...string) (*Instance, error) {
 	t.Helper()
-	i := &Instance{&process{Listens: make(map[string]string), exited: make(chan struct{})}, t}
-	all := []string{"run"}
 	if config != "" {
 		file := filepath.Join(t.TempDir(), "trunkline.yaml")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return nil, err
 		}
-		all = append(all, "-c", file)
+		args = append([]string{"-c", file}, args...)
 	}
-	i.cmd = exec.Command(binary, append(all, args...)...)
+	return start(t, binary, args...)
+}
+
+// StartFile is Start with a configuration that stands in a file already.
+func StartFile(t testing.TB, binary, file string) *Instance {
+	t.Helper()
+	i, err := start(t, binary, "-c", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func start(t testing.TB, binary string, args ...string) (*Instance, error) {
+	t.Helper()
+	i := &Instance{&process{Listens: make(map[string]string), exited: make(chan struct{})}, t}
+	i.cmd = exec.Command(binary, append([]string{"run"}, args...)...)
 	// A group of its own: what the program starts ends with it.
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := i.cmd.StdoutPipe()

@@ -14,11 +14,12 @@ func main() {
 	service.Main("ingest-poll", func(env *service.Env) ([]lifecycle.Part, error) {
 		tickets := env.Bus.NewCommitter(wire.StreamTickets)
 		s, err := ingestpoll.New(env.Config.Links(), ingestpoll.Deps{
-			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set, Data: env.Config.Data,
+			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set, Watch: env.Watch, Data: env.Config.Data,
 		})
 		if err != nil {
 			return nil, err
 		}
+		env.Reloads(s)
 		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-poll", Run: s.Run}}, nil
 	})
 }

@@ -45,6 +45,9 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 			// Gone already, or to be collected again: the next look sees it.
 		case errors.Is(err, ErrAway):
 			return err
+		case errors.Is(err, ErrBusy):
+			f.Metrics.File("kept")
+			f.held(c.name, err)
 		case err != nil:
 			f.Metrics.File("kept")
 			f.Alarms.Raise("after", fmt.Errorf("file %s is collected but cannot be cleared away: may the user that runs trunkline do that at %s? %w", c.name, f.Where(""), err))

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"time"
 )
 
@@ -52,7 +54,7 @@ func (d *disk) Where(name string) string { return filepath.Join(d.dir, name) }
 func (d *disk) List(context.Context) ([]Entry, error) {
 	found, err := os.ReadDir(d.dir)
 	if err != nil {
-		return nil, d.explain(err)
+		return nil, fmt.Errorf("folder %s cannot be read: %s: %w", d.dir, folderRemedy(runtime.GOOS, d.dir, err), err)
 	}
 	entries := make([]Entry, 0, len(found))
 	for _, e := range found {
@@ -79,19 +81,13 @@ func (d *disk) List(context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-func (d *disk) explain(err error) error {
-	remedy := "is the disk or the share there?"
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		remedy = "create it, or mount the share"
-	case errors.Is(err, fs.ErrPermission):
-		remedy = "let the user that runs trunkline read it and its files"
-	}
-	return fmt.Errorf("folder %s cannot be read: %s: %w", d.dir, remedy, err)
-}
-
 // diskFile is an open file of a disk.
 type diskFile struct{ *os.File }
+
+func (f diskFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(p, at)
+	return n, busy(err)
+}
 
 func (f diskFile) Now() (Entry, error) {
 	info, err := f.Stat()
@@ -107,9 +103,28 @@ func (f diskFile) Now() (Entry, error) {
 func (d *disk) Open(_ context.Context, e Entry) (File, error) {
 	f, err := d.open(d.Where(e.Name))
 	if err != nil {
-		return nil, err
+		return nil, busy(err)
 	}
 	return diskFile{f}, nil
+}
+
+// Refresh tells what a listed file is by now: a folder of Windows lists a file as
+// it was when its writer opened it.
+func (d *disk) Refresh(ctx context.Context, e Entry) (Entry, error) {
+	f, err := d.Open(ctx, e)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer f.Close()
+	return f.Now()
+}
+
+// busy makes ErrBusy of what the system says of a file that is not shared.
+func busy(err error) error {
+	if slices.ContainsFunc(busyErrors, func(e error) bool { return errors.Is(err, e) }) {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
 }
 
 // unchanged makes sure that a name still stands for the file that was listed.
@@ -129,7 +144,7 @@ func (d *disk) Delete(_ context.Context, e Entry) error {
 		return err
 	}
 	if err := os.Remove(d.Where(e.Name)); err != nil {
-		return err
+		return busy(err)
 	}
 	return syncDir(d.dir)
 }
@@ -142,8 +157,8 @@ func (d *disk) Rename(_ context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(d.Where(e.Name), to); err != nil {
-		return err
+	if err := d.osRename(d.Where(e.Name), to); err != nil {
+		return busy(err)
 	}
 	return syncDir(d.dir)
 }
@@ -165,7 +180,7 @@ func (d *disk) Move(_ context.Context, e Entry, dir string) error {
 		return d.moveFar(e, to)
 	}
 	if err != nil {
-		return err
+		return busy(err)
 	}
 	return errors.Join(syncDir(dir), syncDir(d.dir))
 }
@@ -194,7 +209,7 @@ func (d *disk) moveFar(e Entry, to string) error {
 func (d *disk) copyTo(to string, e Entry) error {
 	in, err := d.open(d.Where(e.Name))
 	if err != nil {
-		return err
+		return busy(err)
 	}
 	defer in.Close()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)

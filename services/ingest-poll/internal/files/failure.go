@@ -58,6 +58,9 @@ func (f *Folder) failed(ctx context.Context, c candidate, err error) error {
 		f.Metrics.File("changed")
 		delete(f.seen, c.name) // it has to settle again
 		return nil
+	case errors.Is(err, ErrBusy):
+		f.held(c.name, err)
+		return nil
 	}
 	f.Metrics.File("failed")
 	it := f.failures[c.name]

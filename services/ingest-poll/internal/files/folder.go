@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type Folder struct {
 	seen      map[string]*sight
 	failures  map[string]*failure
 	resets    map[string]bool // origins
+	holds     map[string]*hold
+	looks     int
 	unsaved   int
 	unsavedAt int64
 	left      int       // files that wait, as far as this look saw
@@ -84,6 +87,7 @@ func Of(l *link.Link, c *config.Files, src Source) (*Folder, error) {
 	return &Folder{
 		Link: l, Source: src, set: set, after: c.After, settle: c.Settle.Or(DefaultSettle), journalName: "files",
 		seen: make(map[string]*sight), failures: make(map[string]*failure), resets: make(map[string]bool),
+		holds: make(map[string]*hold),
 	}, nil
 }
 
@@ -151,6 +155,7 @@ func (f *Folder) saveSometimes(ctx context.Context) error {
 
 // Look collects what is there.
 func (f *Folder) Look(ctx context.Context) error {
+	f.looks++
 	found, err := f.list(ctx)
 	if err != nil {
 		return err
@@ -189,6 +194,7 @@ func (f *Folder) forget(found []candidate) {
 		after = forgetTail
 	}
 	f.journal.Forget(f.Now(), after)
+	maps.DeleteFunc(f.holds, func(_ string, h *hold) bool { return h.look < f.looks })
 	if len(f.seen)+len(f.failures) == 0 {
 		return
 	}
@@ -272,14 +278,16 @@ func (f *Folder) list(ctx context.Context) ([]candidate, error) {
 			f.Alarms.Raise("file "+e.Name, e.Err)
 			continue
 		}
-		if e.Size == 0 {
-			continue // somebody is about to write it
-		}
 		found = append(found, candidate{e.Name, e.Size, e.Written.UnixNano(), e.Order, e.Whole || !f.set.Grows})
 	}
-	slices.SortFunc(found, func(a, b candidate) int {
+	byAge := func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.time, b.time), cmp.Compare(a.name, b.name))
-	})
+	}
+	slices.SortFunc(found, byAge)
+	f.refresh(ctx, found)
+	// An empty one, somebody is about to write.
+	found = slices.DeleteFunc(found, func(c candidate) bool { return c.size == 0 })
+	slices.SortFunc(found, byAge)
 	return found, nil
 }
 

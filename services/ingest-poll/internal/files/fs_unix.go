@@ -9,6 +9,10 @@ import (
 
 var errOtherDisk error = syscall.EXDEV
 
+// busyErrors are how a mounted share of Windows tells of a file that is not
+// shared.
+var busyErrors = []error{syscall.EBUSY, syscall.ETXTBSY}
+
 // openRegular opens a file for reading. A pipe that took the file's name since
 // the look must not be waited for, and a link not be followed.
 func openRegular(path string) (*os.File, error) {

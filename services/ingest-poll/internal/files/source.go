@@ -57,6 +57,9 @@ var (
 	// ErrAway tells that the source cannot be reached: it ends a look and is no
 	// file's fault.
 	ErrAway = errors.New("it cannot be reached")
+	// ErrBusy tells of a file that another program has open and does not share: it
+	// is tried again at the next look.
+	ErrBusy = errors.New("another program has it open and does not share it")
 	// ErrStays tells that a file is not moved aside.
 	ErrStays = errors.New("it stays where it is")
 )

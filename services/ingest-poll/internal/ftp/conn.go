@@ -71,6 +71,11 @@ func (s *server) connect(ctx context.Context, password string) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the server does not answer: is it on, is its FTP service started, does the firewall let us through? %w", err)
 	}
+	return s.over(ctx, raw, password)
+}
+
+// over makes a control connection of one that is open.
+func (s *server) over(ctx context.Context, raw net.Conn, password string) (*conn, error) {
 	c := &conn{server: s, raw: raw, password: password}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
@@ -267,6 +272,11 @@ func (c *conn) enter(ctx context.Context) error {
 	if err := c.login(ctx); err != nil {
 		return err
 	}
+	return c.prepare(ctx)
+}
+
+// prepare finds out what the server knows, and goes to the folder.
+func (c *conn) prepare(ctx context.Context) error {
 	c.features = make(map[string]string)
 	// A server that does not know FEAT has no features.
 	if text, err := c.ask(ctx, 2, "FEAT"); err == nil {

@@ -89,6 +89,19 @@ func (m *Meters) Of(site, link string) *Metrics {
 	}
 }
 
+// Forget takes a link out.
+func (m *Meters) Forget(site, link string) {
+	of := prometheus.Labels{"site": site, "link": link}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{
+		m.tickets, m.bytes, m.incomplete, m.files, m.looks, m.resets, m.requests, m.logins,
+		m.lastTicket, m.owned, m.waiting, m.oldest, m.position, m.newest, m.seconds,
+	} {
+		v.DeletePartialMatch(of)
+	}
+}
+
 // File counts a file by what became of it.
 func (m *Metrics) File(result string) { m.filesResult(result).Inc() }
 

@@ -39,8 +39,8 @@ const (
 )
 
 // open prepares the connection, one at a time; the password is read anew for
-// each, so that a changed one counts.
-func open(c config.MySQL) (*sql.DB, error) {
+// each, so that a changed one counts. watch may be nil.
+func open(c config.MySQL, watch *watcher) (*sql.DB, error) {
 	// Servers before 5.5.3 know utf8 only.
 	cfg, err := mysql.ParseDSN("/?charset=utf8mb4,utf8")
 	if err != nil {
@@ -50,10 +50,15 @@ func open(c config.MySQL) (*sql.DB, error) {
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = dialTimeout, readTimeout, dialTimeout
 	cfg.InterpolateParams = true
 	cfg.Logger = &mysql.NopLogger{} // what it would say comes back as errors
+	if watch != nil {
+		cfg.DialFunc = watch.dial
+	}
 	err = cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) (err error) {
 		cfg.Passwd, err = c.Password()
 		if err == nil && c.TLS != nil {
-			cfg.TLS, err = tlsConfig(c.TLS, c.Addr)
+			if cfg.TLS, err = tlsConfig(c.TLS, c.Addr); err == nil && watch != nil {
+				cfg.TLS.VerifyConnection = watch.secured
+			}
 		}
 		return err
 	}))
@@ -122,7 +127,7 @@ func (t *Table) wrap(err error) error {
 
 // explain says in words what is wrong and what helps.
 func (t *Table) explain(err error) error {
-	var unfit *setupError
+	var unfit *unfitError
 	var server *mysql.MySQLError
 	var network *net.OpError
 	var untrusted *tls.CertificateVerificationError

@@ -31,8 +31,12 @@ type columns struct {
 
 var integers = map[string]bool{"tinyint": true, "smallint": true, "mediumint": true, "int": true, "integer": true, "bigint": true}
 
-// setupError is a table that cannot be collected as it is.
-type setupError struct{ error }
+// unfitError is a table that cannot be collected as it is.
+type unfitError struct{ table, what, remedy string }
+
+func (e *unfitError) Error() string {
+	return fmt.Sprintf("table %s %s; remedy, once, on the PBX's database: %s", e.table, e.what, e.remedy)
+}
 
 // check examines what is to be read.
 func (t *Table) check(ctx context.Context) (columns, error) {
@@ -120,7 +124,7 @@ func (t *Table) checkTable(ctx context.Context) (columns, error) {
 }
 
 func (t *Table) unfit(what string) error {
-	return &setupError{fmt.Errorf("table %s %s; remedy, once, on the PBX's database: %s", t.cfg.Table, what, t.remedy())}
+	return &unfitError{t.cfg.Table, what, t.remedy()}
 }
 
 // remedy is the catalogue's ALTER TABLE, or one like it.

@@ -98,7 +98,7 @@ func New(l *link.Link, c *config.MySQL) (*Table, error) {
 	t.key = bus.PositionKey(l.Site, l.Link, bus.SourceKey(fmt.Sprintf("table-%s-%s-%d", cfg.Database, cfg.Table, cfg.Epoch)))
 	t.origin = identity.Table(cfg.Addr, cfg.Database+"."+cfg.Table, cfg.Epoch)
 	var err error
-	t.db, err = open(cfg)
+	t.db, err = open(cfg, nil)
 	return t, err
 }
 
