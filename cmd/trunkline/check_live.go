@@ -18,6 +18,7 @@ import (
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/probe"
+	"trunkline.internal/platform/service"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 	ingestpoll "trunkline.internal/services/ingest-poll"
@@ -42,8 +43,8 @@ func checkLive(ctx context.Context, cfg *config.Config, of config.LinkOf, f *che
 			return l.newest(ctx, nc)
 		}
 		l.step("service", ingestpoll.StepNote, fmt.Sprintf("%d ingest services answer, and none has the link: this takes their place for a while", len(processes)), "")
-		opts := []nats.Option{}
-		if opts, err = natsOptions(cfg); err != nil {
+		opts, err := service.NATSOptions(cfg.NATS)
+		if err != nil {
 			return nil, err
 		}
 		return l.takePlace(ctx, f, cfg.NATS.URL, opts, false)

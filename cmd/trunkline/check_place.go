@@ -22,8 +22,6 @@ import (
 	ingesttcp "trunkline.internal/services/ingest-tcp"
 )
 
-func natsOptions(cfg *config.Config) ([]nats.Option, error) { return service.NATSOptions(cfg.NATS) }
-
 // alone takes the place of `trunkline run`, on its own streams: what comes is
 // parsed when it runs again.
 func (l *live) alone(ctx context.Context, f *checkFlags) (newest *ingestpoll.Newest, err error) {

@@ -281,7 +281,7 @@ func (a *app) parts() []lifecycle.Part {
 		{Name: "clickhouse", Run: a.runEngine},
 		{Name: "sink", Run: a.runSink},
 		{Name: "parser", Run: a.parser.Run},
-		{Name: "ingest-poll", Run: a.poll.Run},
+		{Name: "ingest-poll", Early: true, Run: a.poll.Run},
 		{Name: "ingest-tcp", Early: true, Run: a.tcp.Run},
 		service.WatchPart(a.watch, a.bus),
 	}

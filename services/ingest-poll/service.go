@@ -121,8 +121,8 @@ func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
 	return p, s.wires(p)
 }
 
-// Run collects until ctx is done. It calls ready once NATS answered and every
-// link is being collected or waits for its lease.
+// Run collects until ctx is done. It calls ready once every address of ours is
+// bound, or could not be, and collects from when NATS answers.
 func (s *Service) Run(ctx context.Context, ready func()) error {
 	if s.deps.Data != "" { // what is fetched or received is kept there for a while
 		if err := os.MkdirAll(s.deps.Data, 0o750); err != nil {
@@ -136,11 +136,9 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		s.start(p, &bound)
 	}
 	s.mu.Unlock()
-	if s.deps.Bus.Ready(ctx) == nil {
-		bound.Wait()
-		ready()
-		<-ctx.Done()
-	}
+	bound.Wait()
+	ready()
+	<-ctx.Done()
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()

@@ -1,4 +1,4 @@
-// Command ingest-poll runs the links that fetch tickets, from files and tables, as a service of their own.
+// Command ingest-poll runs the links of files and tables, fetched or pushed, as a service of their own.
 package main
 
 import (
@@ -20,6 +20,6 @@ func main() {
 			return nil, err
 		}
 		env.Reloads(s)
-		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-poll", Run: s.Run}}, nil
+		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-poll", Early: true, Run: s.Run}}, nil
 	})
 }

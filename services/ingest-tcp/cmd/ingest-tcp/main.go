@@ -1,4 +1,4 @@
-// Command ingest-tcp runs the links of the wire `tcp` as a service of their own.
+// Command ingest-tcp runs the links of the wires `tcp`, `oxe` and `ahl` as a service of their own.
 package main
 
 import (
