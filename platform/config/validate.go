@@ -176,7 +176,8 @@ func (l *Link) wires() []string {
 	var out []string
 	v := reflect.ValueOf(l).Elem()
 	for i := range v.NumField() {
-		if k := v.Field(i).Kind(); (k == reflect.Pointer || k == reflect.Interface) && !v.Field(i).IsNil() {
+		f := v.Field(i)
+		if f.Kind() == reflect.Pointer && f.Type() != reflect.TypeFor[*Silence]() && !f.IsNil() {
 			out = append(out, v.Type().Field(i).Tag.Get("yaml"))
 		}
 	}
