@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,8 @@ type checkFlags struct {
 	asJSON    bool
 	wait      time.Duration
 	loginOnly bool
+	// alone is held by the one link that is served on our own streams.
+	alone sync.Mutex
 }
 
 func checkCommand() *cobra.Command {

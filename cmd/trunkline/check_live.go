@@ -162,7 +162,11 @@ func (l *live) place(s *trunklinev1.LinkState) {
 	}
 	network, port := l.port(s.Place)
 	if !strings.Contains(s.Problem, "cannot listen") && !strings.Contains(s.Problem, "cannot be listened on") {
-		l.step("address", ingestpoll.StepOK, where, "the firewall here must let the PBX in: "+probe.Firewall(network, port))
+		remedy := ""
+		if open := probe.Firewall(network, port); open != "" {
+			remedy = "the firewall here must let the PBX in: " + open
+		}
+		l.step("address", ingestpoll.StepOK, where, remedy)
 		return
 	}
 	holder := "it is not known who holds the port"

@@ -25,6 +25,8 @@ import (
 // alone takes the place of `trunkline run`, on its own streams: what comes is
 // parsed when it runs again.
 func (l *live) alone(ctx context.Context, f *checkFlags) (newest *ingestpoll.Newest, err error) {
+	f.alone.Lock()
+	defer f.alone.Unlock()
 	server, err := natsd.Start(natsd.Config{Dir: filepath.Join(l.cfg.Data, "nats")})
 	if err != nil {
 		l.step("streams", ingestpoll.StepFailed, err.Error(),
