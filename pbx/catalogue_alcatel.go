@@ -10,10 +10,11 @@ var alcatelOXO = &Model{
 	ID: "alcatel-oxo", Vendor: "Alcatel-Lucent Enterprise", Product: "OmniPCX Office, OXO Connect",
 	ComTraficLabel: "Alcatel-Lucent (OLD)", ComTraficFile: "AL_OXO_XML.pbx",
 	Parses: true, Split: cut.OXO, Unterminated: true, Charset: "utf-8",
-	Offers: []Offer{
+	Offers: withServers([]Offer{
 		{Wire: Files, Sure: Documented, Note: "the folder of the Office Link Driver; native *.ALZ with a pattern of its own"},
-		{Wire: TCPListen, Sure: Inferred, Note: "V24 through a serial box"},
-	},
+		{Wire: TCPListen, Sure: Inferred, Note: "V24 through a serial box that connects"},
+		{Wire: TCPDial, Sure: Inferred, Note: "V24 through a serial box that listens"},
+	}),
 	Variants: []Variant{{"TicketCollector XML", Inferred}, {"ALZ, 122 bytes", Documented}, {"V24 statement", Documented}},
 	// The head of a native file: `PabxRelease=…` to `#DataBegin`.
 	Files: FileSet{Pattern: "TicketCollector*.xml", Head: func(line []byte) bool {
@@ -56,7 +57,7 @@ var alcatelOXE = &Model{
 var alcatelOXEAHL = &Model{
 	ID: "alcatel-oxe-ahl", Vendor: "Alcatel-Lucent Enterprise", Product: "OmniPCX Enterprise, hotel link",
 	Parses: true, ByLayout: true, Split: cut.AHL, Unterminated: true, Charset: "iso-8859-1",
-	Offers:   []Offer{{Wire: AHLDial, Port: 2561, Sure: Documented, Note: "the PBX listens; other sources say port 5001"}},
+	Offers:   []Offer{{Wire: AHLDial, Sure: Documented, Note: "the PBX listens; the port is set there: 2561 in one description, 5001 in another"}},
 	Variants: []Variant{{"AHL", Unknown}},
 	Setup: []string{
 		"Licence 126; mgr, Applications, Hotel, computer link: all metering tickets; the PBX restarts.",
@@ -68,6 +69,11 @@ var alcatel4200 = &Model{
 	ID: "alcatel-4200", Vendor: "Alcatel", Product: "4200",
 	ComTraficLabel: "Alcatel 4200", ComTraficFile: "AL_4200.pbx",
 	Parses: true, ByLayout: true, Split: cut.Lines, Charset: "iso-8859-1",
-	Offers:   []Offer{{Wire: TCPListen, Sure: Inferred, Note: "through a serial box"}},
+	Offers: []Offer{
+		{Wire: TCPListen, Sure: Inferred, Note: "through a serial box that connects"},
+		{Wire: TCPDial, Sure: Inferred, Note: "through a serial box that listens"},
+		{Wire: Files, Sure: Inferred, Note: "a log that another program writes"},
+	},
 	Variants: []Variant{{"V24", Unknown}},
+	Files:    serialLog,
 }

@@ -10,12 +10,12 @@ var asterisk = &Model{
 	ID: "asterisk", Vendor: "Sangoma", Product: "Asterisk, FreePBX, Issabel",
 	ComTraficLabel: "Asterisk_MySQLIndex", ComTraficFile: "Asterisk_MySQL.pbx",
 	Parses: true, Split: cut.Lines, Charset: "utf-8",
-	Offers: []Offer{
+	Offers: withServers([]Offer{
 		{Wire: MySQL, Port: 3306, Sure: Verified, Note: "table cdr with an auto-increment column"},
 		{Wire: Files, Sure: Verified, Note: "Master.csv"},
-	},
+	}),
 	Variants: []Variant{{"rows of table cdr", Verified}, {"Master.csv, 16 to 21 columns", Verified}, {"cdr_custom", Documented}},
-	Files:    FileSet{Pattern: "Master.csv*", Grows: true},
+	Files:    FileSet{Pattern: "Master.csv*", Dir: "/var/log/asterisk/cdr-csv", Grows: true},
 	Table:    Table{Name: "cdr", Cursor: "id"},
 	Setup: []string{
 		"ALTER TABLE cdr ADD COLUMN id INT UNSIGNED NOT NULL AUTO_INCREMENT, ADD UNIQUE KEY (id);",

@@ -15,6 +15,8 @@ var mitelA5000V2 = &Model{
 	Offers: []Offer{
 		{Wire: TCPDial, Port: 3200, Sure: Documented},
 		{Wire: HTTP, Port: 443, Sure: Documented, Note: "buffered files"},
+		{Wire: Files, Sure: Inferred, Note: "buffered files that others have fetched"},
+		{Wire: TCPListen, Sure: Inferred, Note: "a serial port through a serial box that connects"},
 	},
 	Files:    ticketBuffer,
 	Variants: []Variant{{"V2", Unknown}},
@@ -31,6 +33,8 @@ var mitelA5000V1 = &Model{
 	Offers: []Offer{
 		{Wire: TCPDial, Port: 3200, Sure: Documented},
 		{Wire: HTTP, Port: 443, Sure: Documented, Note: "buffered files"},
+		{Wire: Files, Sure: Inferred, Note: "buffered files that others have fetched"},
+		{Wire: TCPListen, Sure: Inferred, Note: "a serial port through a serial box that connects"},
 	},
 	Files:    ticketBuffer,
 	Variants: []Variant{{"V1", Unknown}},
@@ -47,6 +51,8 @@ var aastra65xxV1 = &Model{
 	Offers: []Offer{
 		{Wire: TCPDial, Port: 3200, Sure: Documented},
 		{Wire: HTTP, Port: 443, Sure: Inferred, Note: "buffered files"},
+		{Wire: Files, Sure: Inferred, Note: "buffered files that others have fetched"},
+		{Wire: TCPListen, Sure: Inferred, Note: "a serial port through a serial box that connects"},
 	},
 	Files:    ticketBuffer,
 	Variants: []Variant{{"V1", Unknown}},
@@ -63,8 +69,10 @@ var mitelA400 = &Model{
 	Offers: []Offer{
 		{Wire: TCPListen, Port: 1080, Sure: Documented, Note: "the PBX restricts dialling out when it cannot deliver: we must always listen"},
 		{Wire: TCPDial, Sure: Inferred, Note: "V.24 output through a serial box"},
+		{Wire: Files, Sure: Inferred, Note: "a log that another program writes"},
 	},
 	Variants: []Variant{{"PC5, 211 bytes", Documented}, {"PC1, PC2, PC4", Documented}},
+	Files:    serialLog,
 	Setup: []string{
 		"Call logging (Taxes): service OCL + ICL, our address, a TCP port such as 1080, format PC5 for OCL and for ICL, title of the outgoing call line empty.",
 		"No other output on the same channel: events and receipts are no tickets.",
@@ -75,18 +83,25 @@ var aastraMDEvolution = &Model{
 	ID: "aastra-md-evolution", Vendor: "Aastra", Product: "MD Evolution, Cal3 and Cal4",
 	ComTraficLabel: "Aastra MD Evolution", ComTraficFile: "AA_MDEvol_CAL34.pbx",
 	Parses: true, ByLayout: true, Split: cut.Lines, Charset: "iso-8859-1",
-	Offers:   []Offer{{Wire: TCPListen, Sure: Inferred}, {Wire: TCPDial, Sure: Inferred}},
+	Offers: []Offer{
+		{Wire: TCPListen, Sure: Inferred},
+		{Wire: TCPDial, Sure: Inferred},
+		{Wire: Files, Sure: Inferred, Note: "a log that another program writes"},
+	},
 	Variants: []Variant{{"Cal3, Cal4", Unknown}},
+	Files:    serialLog,
 }
 
 var mitel3300 = &Model{
 	ID: "mitel-3300", Vendor: "Mitel", Product: "3300 ICP, MiVoice Business (MCD)",
 	ComTraficLabel: "Mitel 3300", ComTraficFile: "MI_3300.pbx",
 	Parses: true, Split: cut.Lines, Charset: "us-ascii", Clock: Clock{Minutes: true, NoYear: true},
-	Offers: []Offer{
+	Offers: withServers([]Offer{
 		{Wire: TCPDial, Port: 1752, Sure: Verified, Note: "the PBX takes what it has sent as collected: one collector only"},
-		{Wire: Files, Sure: Inferred, Note: "SMDR file transfer, into a folder"},
-	},
+		{Wire: FTPServer, Port: 21, Sure: Inferred, Note: "SMDR File Transfer: the PBX uploads its file"},
+		{Wire: Files, Sure: Inferred, Note: "SMDR File Transfer, into a folder"},
+		{Wire: TCPListen, Sure: Inferred, Note: "a serial port through a serial box that connects"},
+	}),
 	Variants: []Variant{
 		{"standard, 90 columns", Verified},
 		{"with ANI/DNIS, 112", Documented},
@@ -105,12 +120,12 @@ var shoretel = &Model{
 	ID: "shoretel", Vendor: "Mitel", Product: "ShoreTel, MiVoice Connect",
 	ComTraficLabel: "Shoretel", ComTraficFile: "Shoretel.pbx",
 	Parses: true, Split: cut.Lines, Charset: "windows-1252",
-	Offers: []Offer{
+	Offers: withServers([]Offer{
 		{Wire: Files, Sure: Documented, Note: "daily CDR log, CDR-MMDDYY.log"},
 		{Wire: MySQL, Port: 4309, Sure: Documented, Note: "database shorewarecdr, calls with their parties in one row"},
 		{Wire: TCPListen, Sure: Inferred, Note: "COM port through a serial box that connects"},
 		{Wire: TCPDial, Sure: Inferred, Note: "COM port through a serial box that listens"},
-	},
+	}),
 	Variants: []Variant{{"text 6.1", Documented}, {"text 7.5", Documented}, {"rows", Inferred}},
 	Files:    FileSet{Pattern: "CDR-*.log", Grows: true},
 	Table:    Table{Name: "call", Cursor: "ID", Query: shorewareCalls},

@@ -10,13 +10,12 @@ var unifyHiPath = &Model{
 	ID: "unify-hipath", Vendor: "Unify", Product: "HiPath 3000 and 5000, OpenScape Business, OpenScape Office",
 	ComTraficLabel: "Siemens Hipath", ComTraficFile: "SI_HipathComp.pbx",
 	Parses: true, Split: cut.Lines, Charset: "iso-8859-1", Clock: Clock{End: true},
-	Offers: []Offer{
+	Offers: withServers([]Offer{
 		{Wire: TCPListen, Port: 6000, Sure: Documented, Note: "LAN TCP client; the port is yours to choose"},
 		{Wire: Files, Sure: Inferred, Note: "gez.txt, or what the PBX sent by TFTP"},
-		{Wire: FTP, Sure: Inferred},
-		{Wire: SFTP, Sure: Inferred},
-		{Wire: TFTP, Port: 69, Sure: Documented, Note: "TFTP client: one file a session, each with a new name"},
-	},
+		{Wire: TFTP, Port: 69, Sure: Documented, Note: "TFTP client: one file a session, each with a new name; or we fetch gez.txt"},
+		{Wire: TCPDial, Sure: Inferred, Note: "V.24 through a serial box that listens"},
+	}),
 	Variants: []Variant{
 		{"separated by bars, 13 or 14 fields", Documented},
 		{"separated, 9 fields behind a line of titles", Documented},

@@ -1,6 +1,7 @@
 package pbx
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,72 @@ func TestCatalogue(t *testing.T) {
 		for _, o := range m.Offers {
 			if m.Works(o.Wire) && o.Wire == MySQL && m.Table.Cursor == "" {
 				t.Errorf("%s works over mysql without a cursor", id)
+			}
+		}
+	}
+}
+
+// What the vendors give, in both roles where both exist: a model loses no wire.
+func TestWires(t *testing.T) {
+	const elsewhere = " ftp sftp ftp_server sftp_server"
+	for id, want := range map[string]string{
+		"3cx":                 "tcp.listen tcp.dial files" + elsewhere,
+		"mitel-a5000-v2":      "tcp.dial tcp.listen http files",
+		"mitel-a5000-v1":      "tcp.dial tcp.listen http files",
+		"aastra-65xx-v1":      "tcp.dial tcp.listen http files",
+		"mitel-a400-pc5":      "tcp.listen tcp.dial files",
+		"aastra-md-evolution": "tcp.listen tcp.dial files",
+		"mitel-3300":          "tcp.dial tcp.listen files" + elsewhere,
+		"shoretel":            "files mysql tcp.listen tcp.dial" + elsewhere,
+		"alcatel-oxo":         "files tcp.listen tcp.dial" + elsewhere,
+		"alcatel-oxe":         "ftp sftp oxe files", // the PBX is a server only
+		"alcatel-oxe-ahl":     "ahl",
+		"alcatel-4200":        "tcp.listen tcp.dial files",
+		"asterisk":            "mysql files" + elsewhere,
+		"avaya-ipoffice":      "tcp.listen tcp.dial files" + elsewhere,
+		"avaya-alchemy":       "files" + elsewhere,
+		"cisco-cucm":          "files" + elsewhere,
+		"grandstream-ucm":     "tcp.listen files http_server http",
+		"panasonic-kx":        "tcp.dial tcp.listen files",
+		"unify-hipath":        "tcp.listen tcp.dial tftp files" + elsewhere,
+		"wazo":                "http files",
+		"itneo":               "mysql",
+		"telnowedge":          "mysql",
+		"fonisk":              "mysql",
+		Custom:                "tcp.listen tcp.dial files tftp http http_server mysql" + elsewhere,
+	} {
+		m, ok := Lookup(id)
+		if !ok {
+			t.Errorf("no model %s", id)
+			continue
+		}
+		var got []string
+		for _, w := range m.WorkingWires() {
+			got = append(got, string(w))
+		}
+		slices.Sort(got)
+		if want := slices.Sorted(strings.FieldsSeq(want)); !slices.Equal(got, want) {
+			t.Errorf("%s works over %v, want %v", id, got, want)
+		}
+	}
+}
+
+// Where files come from another machine, its server's port is known.
+func TestServersOfFiles(t *testing.T) {
+	for _, m := range catalogue {
+		if m.ID == Custom {
+			continue
+		}
+		for w, port := range map[Wire]int{FTP: 21, SFTP: 22, FTPServer: 21, SFTPServer: 22} {
+			o, ok := m.Offer(w)
+			if !ok {
+				continue
+			}
+			if _, files := m.Offer(Files); !files {
+				t.Errorf("%s has files on servers, and none in a folder", m.ID)
+			}
+			if o.Port != port || o.Note == "" {
+				t.Errorf("%s over %s: port %d, want %d; note %q", m.ID, w, o.Port, port, o.Note)
 			}
 		}
 	}

@@ -129,7 +129,11 @@ func TestModelsPaste(t *testing.T) {
 		if len(m.WorkingWires()) == 0 {
 			continue
 		}
-		_, yaml, ok := strings.Cut(mustRun(t, "models", m.ID), "in the site's links:\n")
+		out := mustRun(t, "models", m.ID)
+		if strings.Contains(out, "port 0\n") {
+			t.Errorf("%s: nobody listens on port 0:\n%s", m.ID, out)
+		}
+		_, yaml, ok := strings.Cut(out, "in the site's links:\n")
 		if !ok {
 			t.Errorf("%s: nothing to paste", m.ID)
 			continue

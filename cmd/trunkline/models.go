@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -123,6 +124,7 @@ func describeModel(w io.Writer, m *pbx.Model) {
 		return
 	}
 	o, _ := m.Offer(working[0])
+	o.Port = cmp.Or(o.Port, anyPort)
 	if line := firewall(o); line != "" {
 		fmt.Fprintf(w, "\nfirewall:\n  %s\n", line)
 	}
@@ -146,9 +148,6 @@ const anyPort = 4000
 
 // paste is a link's YAML for the model's usual wire.
 func paste(m *pbx.Model, o pbx.Offer) string {
-	if o.Port == 0 {
-		o.Port = anyPort
-	}
 	wire, more := "", ""
 	if m.ByLayout {
 		more = ", parse: {layout: tickets.yaml}"

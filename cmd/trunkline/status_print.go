@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"trunkline.internal/pbx"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 )
 
@@ -147,7 +149,7 @@ func (l linkStatus) waiting() string {
 		return fmt.Sprintf("%d bytes came, and no ticket's end: see its first bytes with trunkline check", l.ReceivedBytes)
 	case len(l.Peers) > 0:
 		return fmt.Sprintf("%s is connected, and has sent 0 bytes", l.Peers[0].Address)
-	case strings.HasSuffix(l.Wire, ".listen") || strings.HasSuffix(l.Wire, "_server"):
+	case slices.Contains([]pbx.Wire{pbx.TCPListen, pbx.FTPServer, pbx.SFTPServer, pbx.HTTPServer}, pbx.Wire(l.Wire)):
 		return "nobody has delivered to " + l.Place + " yet"
 	case l.LastLookTime != nil:
 		return "nothing to collect at " + l.Place + " yet"
@@ -168,7 +170,11 @@ func (l linkStatus) lag(now time.Time) string {
 
 // live tells a wire on which a ticket comes when its call ends.
 func (l linkStatus) live() bool {
-	return strings.HasPrefix(l.Wire, "tcp.") || strings.HasPrefix(l.Wire, "oxe.") || strings.HasPrefix(l.Wire, "ahl.")
+	switch pbx.Wire(l.Wire) {
+	case pbx.TCPListen, pbx.TCPDial, pbx.OXEDial, pbx.AHLDial, pbx.HTTPServer:
+		return true
+	}
+	return false
 }
 
 // clock is how far the PBX's clock is from ours, by the median of the day's

@@ -72,6 +72,29 @@ func ours(of config.LinkOf) bool {
 		of.FTPServer != nil || of.SFTPServer != nil || of.HTTPServer != nil || of.TFTP != nil
 }
 
+// hider takes the link's password out of a text.
+func hider(of config.LinkOf) func(string) string {
+	var user string
+	var secret config.Secret
+	switch {
+	case of.MySQL != nil:
+		user, secret = of.MySQL.User, of.MySQL.Secret
+	case of.FTP != nil:
+		user, secret = of.FTP.User, of.FTP.Secret
+	case of.SFTP != nil:
+		user, secret = of.SFTP.User, of.SFTP.Secret
+	case of.HTTP != nil:
+		user, secret = of.HTTP.User, of.HTTP.Secret
+	case of.FTPServer != nil:
+		user, secret = of.FTPServer.User, of.FTPServer.Secret
+	case of.SFTPServer != nil:
+		user, secret = of.SFTPServer.User, of.SFTPServer.Secret
+	case of.HTTPServer != nil:
+		user, secret = of.HTTPServer.User, of.HTTPServer.Secret
+	}
+	return func(text string) string { return secret.Hide(text, user) }
+}
+
 // wires sets how the link's tickets are had.
 func (s *Service) wires(p *poll) (err error) {
 	l, of := p.Link, p.of
@@ -152,6 +175,9 @@ func (s *Service) tftp(p *poll, inbox *tftp.Inbox) {
 // tickets.
 func (s *Service) announce(p *poll) func(context.Context) error {
 	return func(ctx context.Context) error {
+		if err := s.deps.Bus.Ready(ctx); err != nil {
+			return err
+		}
 		if err := s.deps.Bus.Links.Put(ctx, p.settings().Settings()); err != nil {
 			return fmt.Errorf("the link's settings cannot be published: %w", err)
 		}

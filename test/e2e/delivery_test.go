@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -31,6 +29,8 @@ type delivery struct {
 	model    *catalogue.Model
 	wire     catalogue.Wire
 	settings catalogue.Settings
+	// way tells the wire's other ways from the usual one, which has none.
+	way string
 	// yaml is the wire in the link's configuration.
 	yaml string
 	// given is what the PBX gives, the file's head in front.
@@ -55,7 +55,8 @@ type delivery struct {
 func (d *delivery) String() string { return d.settings.Site + "/" + d.settings.Link }
 
 // deliveries are all golden tickets over all wires that their models work over;
-// over those with a server of files, a file of each model.
+// over those with a server of files, and in other ways than usual, a file of each
+// model.
 func deliveries(t *testing.T) []*delivery {
 	t.Helper()
 	var all []*delivery
@@ -89,7 +90,7 @@ func deliveries(t *testing.T) []*delivery {
 				}
 			case catalogue.Files:
 			case catalogue.HTTP:
-				if d.api() && len(d.tickets) == 0 {
+				if d.api() && len(d.tickets) == 0 || model.ID == catalogue.Custom && !sample(f) {
 					continue
 				}
 			case catalogue.MySQL:
@@ -98,13 +99,22 @@ func deliveries(t *testing.T) []*delivery {
 				}
 				d.given = d.rows.payload()
 			case catalogue.FTP, catalogue.SFTP, catalogue.FTPServer, catalogue.SFTPServer, catalogue.TFTP:
-				if overServers[model.ID] != f.Name {
+				if !sample(f) {
 					continue
 				}
 			default:
 				continue
 			}
 			all = append(all, d)
+			if !sample(f) {
+				continue
+			}
+			for _, way := range otherWays[model.ID][w] {
+				e := *d
+				e.way = way
+				e.settings.Link += "-" + way
+				all = append(all, &e)
+			}
 		}
 	}
 	return all
@@ -204,8 +214,11 @@ func (d *delivery) talks() bool { return d.wire == catalogue.TCPDial && len(d.mo
 func (d *delivery) api() bool { return d.wire == catalogue.HTTP && config.HTTPAPI(d.model.ID) }
 
 // prepare makes ready what the program looks for when it starts.
-func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
+func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup, servers *servers) {
 	t.Helper()
+	if d.half = len(d.given); d.grows() {
+		d.half /= 2
+	}
 	switch d.wire {
 	case catalogue.TCPListen:
 		d.yaml = `tcp: {listen: "127.0.0.1:0"}`
@@ -225,7 +238,11 @@ func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
 		d.post = "http://" + listen + "/" + d.String()
 		d.yaml = fmt.Sprintf("http_server: {listen: %q}", listen)
 	case catalogue.Files:
-		d.yaml = fmt.Sprintf("files: {dir: %q, every: 200ms, settle: 200ms}", d.folder(t))
+		more := ""
+		if d.way == growing {
+			more = ", grows: true"
+		}
+		d.yaml = fmt.Sprintf("files: {dir: %q, every: 200ms, settle: 200ms%s}", d.folder(t), more)
 	case catalogue.HTTP:
 		if d.api() {
 			d.yaml = d.simulate(t, giving, `http: {url: "https://{addr}", user: cdr, password_env: CDR_PASSWORD, pin: {pin}, every: 200ms}`,
@@ -240,29 +257,8 @@ func (d *delivery) prepare(t *testing.T, giving *sync.WaitGroup) {
 		d.rows.create(t, database)
 		d.yaml = fmt.Sprintf("mysql: {addr: %q, database: %s, user: %s, password_env: CDR_PASSWORD, every: 500ms}", db.Addr(), database, db.User())
 	default:
-		d.serveFiles(t)
+		d.serveFiles(t, servers)
 	}
-}
-
-// files tells a wire on which a folder of files is collected.
-func (d *delivery) files() bool {
-	switch d.wire {
-	case catalogue.Files, catalogue.FTP, catalogue.SFTP:
-		return true
-	}
-	return d.wire == catalogue.HTTP && !d.api()
-}
-
-// folder is a new one with the file, a log's first half.
-func (d *delivery) folder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	d.path = filepath.Join(dir, fileName(t, d.model.Files.Pattern))
-	if d.half = len(d.given); d.model.Files.Grows {
-		d.half /= 2
-	}
-	d.write(t, d.half)
-	return dir
 }
 
 // begin delivers where the PBX comes to us.
@@ -274,7 +270,9 @@ func (d *delivery) begin(t *testing.T, in *kit.Instance, giving *sync.WaitGroup)
 		d.send(t)
 		return
 	case catalogue.FTPServer, catalogue.SFTPServer, catalogue.TFTP:
-		d.put(t)
+		if d.way != fetched {
+			d.put(t, d.half)
+		}
 		return
 	default:
 		return
@@ -290,11 +288,15 @@ func (d *delivery) begin(t *testing.T, in *kit.Instance, giving *sync.WaitGroup)
 	})
 }
 
-// finish makes a log grow, and waits for a simulated PBX, which may give more than
-// it was to: heads of pages are tickets too.
+// finish makes a log grow, or sends it again with more behind it, and waits for a
+// simulated PBX, which may give more than it was to: heads of pages are tickets too.
 func (d *delivery) finish(t *testing.T) {
 	t.Helper()
-	if d.files() && d.half < len(d.given) {
+	switch {
+	case !d.grows():
+	case d.pushed():
+		d.put(t, len(d.given))
+	default:
 		d.write(t, len(d.given))
 	}
 	if d.sent == nil {
@@ -395,41 +397,4 @@ func (d *delivery) simulate(t *testing.T, giving *sync.WaitGroup, yaml string, o
 		}
 	})
 	return pointed(yaml, sim)
-}
-
-// fileName is a name as the pattern says.
-func fileName(t *testing.T, pattern string) string {
-	t.Helper()
-	name := strings.NewReplacer("*", "20261120", "[dm]", "d").Replace(pattern)
-	if ok, err := path.Match(pattern, name); err != nil || !ok {
-		t.Fatalf("%s is no name as %s: %v", name, pattern, err)
-	}
-	return name
-}
-
-// written is when the file was.
-func (d *delivery) written() time.Time {
-	if d.file.Near.IsZero() {
-		return formatstest.Near // every file was written at some time
-	}
-	return d.file.Near
-}
-
-// write puts the first n bytes into the file, at once and as written when the
-// golden tickets were, since years may be inferred from that: so a log grows by a
-// longer copy that is renamed over it.
-func (d *delivery) write(t *testing.T, n int) {
-	t.Helper()
-	temp := filepath.Join(filepath.Dir(d.path), "_"+filepath.Base(d.path))
-	if err := os.WriteFile(temp, d.given[:n], 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// A log that grows gets a later time.
-	at := d.written().Add(time.Duration(n-len(d.given)) * time.Microsecond)
-	if err := os.Chtimes(temp, at, at); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(temp, d.path); err != nil {
-		t.Fatal(err)
-	}
 }

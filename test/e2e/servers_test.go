@@ -13,16 +13,46 @@ import (
 	"time"
 
 	catalogue "trunkline.internal/pbx"
+	"trunkline.internal/services/parser/formats/formatstest"
 	"trunkline.internal/test/kit"
 )
 
 // overServers is the file of golden tickets of each model that goes over the wires
 // with a server of files: a server each is enough.
 var overServers = map[string]string{
+	"3cx":            "threecx-27-fields",
+	"mitel-3300":     "mitel3300-network",
+	"shoretel":       "shoretel-text-75",
+	"alcatel-oxo":    "oxo-xml",
 	"alcatel-oxe":    "oxe-outgoing",
+	"asterisk":       "asterisk-master",
+	"avaya-ipoffice": "avaya-segments",
+	"avaya-alchemy":  "alchemy-whole",
 	"unify-hipath":   "hipath-piped",
 	"cisco-cucm":     "cucm-named",
 	catalogue.Custom: "layouts-nec-sl1100",
+}
+
+// sample tells the file of its model that goes over servers of files.
+func sample(f *formatstest.File) bool { return overServers[f.Settings.Model] == f.Name }
+
+// servers are the PBXs' servers of files: one of each kind for all.
+type servers struct{ ftp, sftp string }
+
+func (s *servers) ftpAddr(t *testing.T) string {
+	t.Helper()
+	if s.ftp == "" {
+		s.ftp = vsftpd(t, t.TempDir())
+	}
+	return s.ftp
+}
+
+func (s *servers) sftpLogin(t *testing.T) string {
+	t.Helper()
+	if s.sftp == "" {
+		s.sftp = sshd(t)
+	}
+	return s.sftp
 }
 
 // pushed tells a wire on which the PBX brings whole files.
@@ -31,31 +61,35 @@ func (d *delivery) pushed() bool {
 }
 
 // serveFiles makes ready a server of files, the PBX's or ours.
-func (d *delivery) serveFiles(t *testing.T) {
+func (d *delivery) serveFiles(t *testing.T, s *servers) {
 	t.Helper()
 	switch d.wire {
 	case catalogue.FTP:
-		dir := d.folder(t)
-		d.yaml = fmt.Sprintf("ftp: {addr: %q, user: ftp, password_env: CDR_PASSWORD, dir: %q, every: 200ms, settle: 200ms}", vsftpd(t, dir), dir)
+		d.yaml = fmt.Sprintf("ftp: {addr: %q, user: ftp, password_env: CDR_PASSWORD, dir: %q, every: 200ms, settle: 200ms}", s.ftpAddr(t), d.folder(t))
 	case catalogue.SFTP:
-		dir := d.folder(t)
-		d.yaml = fmt.Sprintf("sftp: {%s, dir: %q, every: 200ms, settle: 200ms}", sshd(t), dir)
+		d.yaml = fmt.Sprintf("sftp: {%s, dir: %q, every: 200ms, settle: 200ms}", s.sftpLogin(t), d.folder(t))
 	case catalogue.FTPServer, catalogue.SFTPServer:
 		d.push = freePort(t)
 		d.yaml = fmt.Sprintf("%s: {listen: %q, password_env: CDR_PASSWORD}", d.wire, d.push)
 	case catalogue.TFTP:
+		if d.way == fetched {
+			dir := d.folder(t)
+			d.yaml = fmt.Sprintf("tftp: {fetch: %q, file: %s, every: 1s}", tftpd(t, dir), filepath.Base(d.path))
+			return
+		}
 		d.push = freeUDP(t)
 		d.yaml = fmt.Sprintf("tftp: {listen: %q}", d.push)
 	}
 }
 
-// put pushes the file with the real client, again until it is taken.
-func (d *delivery) put(t *testing.T) {
+// put pushes the first n bytes of the file with the real client, again until they
+// are taken.
+func (d *delivery) put(t *testing.T, n int) {
 	t.Helper()
 	dir := t.TempDir()
-	name := fileName(t, d.model.Files.Pattern)
+	name := d.fileName(t)
 	local := filepath.Join(dir, name)
-	writeFile(t, local, string(d.given), 0o600)
+	writeFile(t, local, string(d.given[:n]), 0o600)
 	host, port, err := net.SplitHostPort(d.push)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +137,7 @@ func vsftpd(t *testing.T, root string) (addr string) {
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return private(t, func(port string) *exec.Cmd {
+	return private(t, listens, func(port string) *exec.Cmd {
 		conf := filepath.Join(dir, "vsftpd.conf")
 		writeFile(t, conf, strings.Join([]string{
 			"listen=YES", "listen_address=127.0.0.1", "listen_port=" + port, "background=NO", "run_as_launching_user=YES",
@@ -139,20 +173,33 @@ func sshd(t *testing.T) (login string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := private(t, func(port string) *exec.Cmd {
+	addr := private(t, listens, func(port string) *exec.Cmd {
 		conf := filepath.Join(dir, "sshd_config")
 		writeFile(t, conf, strings.Join([]string{
 			"Port " + port, "ListenAddress 127.0.0.1", "HostKey " + host, "PidFile none", "UsePAM no", "StrictModes no", "PermitRootLogin yes",
-			"AuthorizedKeysFile " + mine + ".pub", "Subsystem sftp internal-sftp",
+			"AuthorizedKeysFile " + mine + ".pub", "Subsystem sftp internal-sftp", "MaxStartups 100",
 		}, "\n")+"\n", 0o600)
 		return exec.Command(program(t, "sshd"), "-D", "-e", "-f", conf)
 	})
 	return fmt.Sprintf("addr: %q, user: %q, key_file: %q, host_key: %q", addr, me.Username, mine, strings.TrimSpace(string(public)))
 }
 
+// tftpd runs a private TFTP server that gives the files of a folder.
+func tftpd(t *testing.T, root string) (addr string) {
+	t.Helper()
+	for dir := root; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil { // it reads as nobody
+			t.Fatal(err)
+		}
+	}
+	return private(t, answersTFTP, func(port string) *exec.Cmd {
+		return exec.Command(program(t, "in.tftpd"), "--foreground", "--address", "127.0.0.1:"+port, "--user", "nobody", "--secure", root)
+	})
+}
+
 // private starts a server until the test ends. command makes its command for a
-// port; another one is tried where somebody was faster.
-func private(t *testing.T, command func(port string) *exec.Cmd) (addr string) {
+// port; another one is tried where somebody was faster. ask tells whether it is up.
+func private(t *testing.T, ask func(addr string) bool, command func(port string) *exec.Cmd) (addr string) {
 	t.Helper()
 	var said strings.Builder
 	for range 5 {
@@ -178,7 +225,7 @@ func private(t *testing.T, command func(port string) *exec.Cmd) (addr string) {
 			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			<-ended
 		}
-		if answers(addr, ended) {
+		if comesUp(ask, addr, ended) {
 			t.Cleanup(stop)
 			return addr
 		}
@@ -188,11 +235,38 @@ func private(t *testing.T, command func(port string) *exec.Cmd) (addr string) {
 	return ""
 }
 
-func answers(addr string, ended <-chan struct{}) bool {
+// listens tells whether somebody takes connections.
+func listens(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+// answersTFTP tells whether somebody answers a request for a file, from whatever
+// port.
+func answersTFTP(addr string) bool {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	server, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return false
+	}
+	if _, err := conn.WriteTo([]byte("\x00\x01none\x00octet\x00"), server); err != nil {
+		return false
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	_, _, err = conn.ReadFrom(make([]byte, 600))
+	return err == nil
+}
+
+func comesUp(ask func(addr string) bool, addr string, ended <-chan struct{}) bool {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
+		if ask(addr) {
 			return true
 		}
 		select {

@@ -68,8 +68,9 @@ func TestEveryWire(t *testing.T) {
 	all := deliveries(t)
 	var giving sync.WaitGroup
 	t.Cleanup(giving.Wait)
+	var servers servers
 	for _, d := range all {
-		d.prepare(t, &giving)
+		d.prepare(t, &giving, &servers)
 	}
 	in := kit.Start(t, binary, kit.Config(t.TempDir(), sitesOf(t, all)))
 	for _, d := range all {
