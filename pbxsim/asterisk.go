@@ -15,12 +15,13 @@ type freepbx struct {
 	unique   int // counter in uniqueid
 	channel  int // suffix of channel names
 	sequence int
+	variant  string
 }
 
 // AsteriskTrunks are the peers of the outside lines.
 var AsteriskTrunks = []string{"lyon-sip1", "lyon-sip2"}
 
-func newAsterisk(o Options) (encoder, error) { return &freepbx{zone: o.Zone}, nil }
+func newAsterisk(o Options) (encoder, error) { return &freepbx{zone: o.Zone, variant: o.Variant}, nil }
 
 // asteriskColumns in the order of the table, id last.
 var asteriskColumns = []string{
@@ -82,6 +83,9 @@ func (e *freepbx) row(r asteriskRow, told Call, role string) Ticket {
 		local.Format("2006-01-02 15:04:05"), clid, r.src, r.dst, r.context, r.channel, r.peer, r.app, r.data,
 		seconds(r.duration), seconds(r.talk), r.disposition, 3, r.account, r.unique, "", r.did, "", cnum, r.name,
 		r.sent, "", r.peerName, r.linked, "", e.sequence,
+	}
+	if e.variant != asteriskRows {
+		return e.master(r, t)
 	}
 	t.Bytes = jsonRow(t.columns, 0)
 	return t

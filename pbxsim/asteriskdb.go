@@ -30,6 +30,9 @@ func NewAsterisk(o Options) (*Asterisk, error) {
 	if o.DSN == "" {
 		return nil, fmt.Errorf("%s needs DSN", asterisk)
 	}
+	if o.Variant != asteriskRows {
+		return nil, fmt.Errorf("%s: variant %s is of a file: give Dir", asterisk, o.Variant)
+	}
 	cfg, err := mysql.ParseDSN(o.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("%s: data source name: %w", asterisk, err)

@@ -13,9 +13,26 @@ import (
 type oxe struct {
 	zone *time.Location
 	node string
+	file bool // lines of a file, in place of messages
 }
 
-func newOXE(o Options) (encoder, error) { return &oxe{zone: o.Zone, node: "101"}, nil }
+// Variants of the same ticket: messages of the real-time link, lines of a file.
+const (
+	oxeMessages = "ED5.2"
+	oxeLines    = "ED5.2-file"
+)
+
+func newOXE(o Options) (encoder, error) {
+	return &oxe{zone: o.Zone, node: "101", file: o.Variant == oxeLines}, nil
+}
+
+// wrap is a text as the wire has it.
+func (e *oxe) wrap(text []byte) []byte {
+	if e.file {
+		return text
+	}
+	return message(oxeCall, text)
+}
 
 const (
 	oxeWidth   = 525
@@ -117,7 +134,7 @@ func (e *oxe) print(x oxeTicket) []byte {
 	c.right(509, 5, "32767")
 	c.right(514, 6, "0")
 	c.right(520, 6, "0")
-	return message(oxeCall, c)
+	return e.wrap(c)
 }
 
 func (e *oxe) ticket(x oxeTicket, told Call, role string) Ticket {
@@ -215,6 +232,9 @@ func (e *oxe) arrived(c, told Call, x oxeTicket) []Ticket {
 }
 
 func (e *oxe) odd(kind Odd, c Call) (Ticket, bool) {
+	if e.file && kind != OddGarbage {
+		return Ticket{}, false
+	}
 	switch kind {
 	case OddHead:
 		return Ticket{Bytes: message(oxeMAO, fmt.Appendf(nil, "calls=%d;node=%s", c.Seq, e.node)), Want: WantIgnored}, true
@@ -224,7 +244,7 @@ func (e *oxe) odd(kind Odd, c Call) (Ticket, bool) {
 		return Ticket{Bytes: message(oxeEmpty, nil), Want: WantIgnored}, true
 	case OddGarbage:
 		t, ok := garbage(kind, "ED5.2"+c.Extension.Number, 0)
-		t.Bytes = message(oxeCall, t.Bytes)
+		t.Bytes = e.wrap(t.Bytes)
 		return t, ok
 	}
 	return Ticket{}, false

@@ -38,6 +38,8 @@ func NewOXE(o Options) (*OXE, error) {
 	switch {
 	case o.Listen == "":
 		return nil, fmt.Errorf("%s needs Listen", alcatelOXE)
+	case o.Variant != oxeMessages:
+		return nil, fmt.Errorf("%s: variant %s is of files: give Dir", alcatelOXE, o.Variant)
 	case o.HandOver > 0 && o.Standby == "":
 		return nil, fmt.Errorf("%s: HandOver needs Standby", alcatelOXE)
 	}

@@ -12,14 +12,22 @@
 //	alcatel-oxe-ahl TCP, listens; frames that want an acknowledgement, with tickets of our own making ([AHLLayout])
 //	wazo            HTTP, listens; call-logd's API behind wazo-auth's tokens
 //	grandstream-ucm HTTP, listens: cdrapi, old and new; or dials the collector, or posts to it
+//	3cx             TCP, dials the collector or listens; files of a call each, or one that grows; 20 to 27 fields in UTC
+//	mitel-a400-pc5  TCP, dials the collector or listens; 209 fixed columns, without seconds
+//	shoretel        TCP, dials the collector or listens; a log each day; fixed columns of releases 6.1 and 7.5
+//	unify-hipath    TCP, dials the collector; files, also pushed by TFTP; bars or 112 columns, the end of the call
+//	alcatel-oxo     files of a ticket each, XML
 //
+// Tickets of alcatel-oxe also come in compressed files, those of asterisk in Master.csv.
 // The office is in France ([Country]), dials [OutsidePrefix] for a line, and has extensions of [ExtensionLength]
 // digits. Its outside lines are called Line n.1 (avaya-ipoffice), Tnnn (mitel-3300), nn (panasonic-kx), [CUCMGateways],
-// [AsteriskTrunks], n (alcatel-oxe) and [UCMTrunks]; Wazo tells none. Asterisk's contexts are from-internal, ext-local, ext-queues and from-queue. A collector must be told
-// the zone and, of a Panasonic, the order of the date: dmy unless asked for otherwise.
+// [AsteriskTrunks], n (alcatel-oxe, shoretel), [UCMTrunks], 1000n (3cx), 002nn (mitel-a400-pc5), 20n (unify-hipath) and
+// Pnn (alcatel-oxo); Wazo tells none. Asterisk's contexts are from-internal, ext-local, ext-queues and from-queue. A
+// collector must be told the zone and, of a Panasonic, the order of the date: dmy unless asked for otherwise.
 package pbxsim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,11 +51,11 @@ type Simulator interface {
 // Options of a simulated PBX. A zero value means the default, which stands at the
 // end of each line; an option that the model does not take is an error.
 type Options struct {
-	Addr        string        // avaya-ipoffice, grandstream-ucm: host:port of the collector, which the PBX dials
-	Listen      string        // avaya-ipoffice and grandstream-ucm instead of Addr, any other on TCP or HTTP: where the PBX listens; port 0 is free choice
+	Addr        string        // 3cx, avaya-ipoffice, grandstream-ucm, mitel-a400-pc5, shoretel, unify-hipath: host:port of the collector, which the PBX dials
+	Listen      string        // instead of Addr, and any other on TCP or HTTP: where the PBX listens; port 0 is free choice
 	Standby     string        // alcatel-oxe: where its second call server listens; it has none
-	URL         string        // grandstream-ucm instead of Addr: where the PBX posts its records to
-	Dir         string        // cisco-cucm: existing folder that the files are put into
+	URL         string        // grandstream-ucm instead of Addr: where the PBX posts its records to; unify-hipath: tftp://host:port of the collector
+	Dir         string        // 3cx, alcatel-oxe, alcatel-oxo, asterisk, cisco-cucm, shoretel, unify-hipath: existing folder that the files are put into
 	DSN         string        // asterisk: data source name of go-sql-driver/mysql, with the database
 	CreateTable bool          // asterisk: create database and table if they do not exist
 	User        string        // wazo, grandstream-ucm: of the API, cdr; with URL for Basic, none
@@ -57,14 +65,15 @@ type Options struct {
 	FailEvery   int           // wazo, grandstream-ucm: every n-th request for calls fails, each time in another way; none does
 	Telnet      bool          // panasonic-kx: negotiate telnet options at connect
 	Lock        time.Duration // panasonic-kx: how long nobody is let in after three wrong passwords; a minute
-	Retry       time.Duration // avaya-ipoffice, grandstream-ucm: dial again after this time also without a new record; otherwise only with one
+	Retry       time.Duration // of an Addr: dial again after this time also without a new record; otherwise only with one
 	HandOver    int           // alcatel-oxe: the call servers change roles behind every n-th ticket; they do not
 	KeepAlive   time.Duration // alcatel-oxe: interval of the keep-alives, and how long their answer may take; 30 s
 	Check       string        // alcatel-oxe-ahl: check characters of a frame, none, lrc or lrc-hex; lrc
 	Resend      time.Duration // alcatel-oxe-ahl: a frame that was not answered comes again; 5 s
-	FileEvery   time.Duration // cisco-cucm: interval of the files; a minute
+	FileEvery   time.Duration // interval of the files: cisco-cucm a minute, unify-hipath ten, alcatel-oxe an hour
 	Quality     bool          // cisco-cucm: a cmr_ file beside each cdr_ file
-	Slowly      bool          // cisco-cucm: write in place and slowly, as an FTP server without a temporary name shows it
+	Slowly      bool          // of a Dir: write in place and slowly, as an FTP server without a temporary name shows it
+	Grows       bool          // 3cx: one file for all calls; a file each
 
 	Variant   string // ticket layout, one of Variants(model); the first, and cdrapi of a grandstream-ucm that listens
 	DateOrder string // panasonic-kx: dmy (default), mdy, ymd
@@ -111,6 +120,11 @@ const (
 	alcatelAHL    = "alcatel-oxe-ahl"
 	wazo          = "wazo"
 	grandstream   = "grandstream-ucm"
+	threeCX       = "3cx"
+	mitelA400     = "mitel-a400-pc5"
+	shoretel      = "shoretel"
+	unifyHiPath   = "unify-hipath"
+	alcatelOXO    = "alcatel-oxo"
 )
 
 func kinds(model string) (kind, bool) {
@@ -141,15 +155,15 @@ func kinds(model string) (kind, bool) {
 		}, true
 	case asterisk:
 		return kind{
-			[]string{"freepbx"},
-			[]string{"DSN", "CreateTable"},
-			newAsterisk, simulator(NewAsterisk),
+			[]string{asteriskRows, asteriskCSV, asteriskCSV18},
+			[]string{"DSN", "CreateTable", "Dir", "Slowly"},
+			newAsterisk, openAsterisk,
 		}, true
 	case alcatelOXE:
 		return kind{
-			[]string{"ED5.2"},
-			[]string{"Listen", "Standby", "HandOver", "KeepAlive", "Faults"},
-			newOXE, simulator(NewOXE),
+			[]string{oxeMessages, oxeLines},
+			[]string{"Listen", "Standby", "HandOver", "KeepAlive", "Faults", "Dir", "FileEvery", "Slowly"},
+			newOXE, openOXE,
 		}, true
 	case alcatelAHL:
 		return kind{
@@ -169,6 +183,36 @@ func kinds(model string) (kind, bool) {
 			[]string{"Listen", "Addr", "URL", "User", "Password", "TLS", "Life", "FailEvery", "Retry", "Faults"},
 			newUCM, simulator(NewUCM),
 		}, true
+	case threeCX:
+		return kind{
+			[]string{cxWhole, cxShort, cxTypesLast, cxUnbilled},
+			[]string{"Addr", "Listen", "Dir", "Grows", "Slowly", "Retry", "Faults"},
+			newThreeCX, started(threeCX, newThreeCX, cxBuffer, cxFolder),
+		}, true
+	case mitelA400:
+		return kind{
+			[]string{"PC5"},
+			[]string{"Addr", "Listen", "Retry", "Faults"},
+			newA400, started(mitelA400, newA400, a400Buffer, nil),
+		}, true
+	case shoretel:
+		return kind{
+			[]string{shore75, shore61},
+			[]string{"Addr", "Listen", "Dir", "Slowly", "Retry", "Faults"},
+			newShore, started(shoretel, newShore, shoreBuffer, shoreFolder),
+		}, true
+	case unifyHiPath:
+		return kind{
+			[]string{hipathDialled, hipathBars, hipathColumns},
+			[]string{"Addr", "Dir", "URL", "FileEvery", "Slowly", "Retry", "Faults"},
+			newHipath, started(unifyHiPath, newHipath, hipathBuffer, hipathFolder),
+		}, true
+	case alcatelOXO:
+		return kind{
+			[]string{"xml"},
+			[]string{"Dir", "Slowly"},
+			newOXO, started(alcatelOXO, newOXO, 0, oxoFolder),
+		}, true
 	}
 	return kind{}, false
 }
@@ -183,9 +227,41 @@ func simulator[S Simulator](f func(Options) (S, error)) func(Options) (Simulator
 	}
 }
 
+// started makes PBXs without a dialogue; see newPlain.
+func started(model string, render func(Options) (encoder, error), buffer int, in func(Options) (*folder, error)) func(Options) (Simulator, error) {
+	return simulator(func(o Options) (*plain, error) { return newPlain(model, o, render, buffer, in) })
+}
+
+// openOXE makes call servers, or what fills a folder in their place.
+func openOXE(o Options) (Simulator, error) {
+	if o.Dir == "" {
+		return simulator(NewOXE)(o)
+	}
+	o.Variant = cmp.Or(o.Variant, oxeLines)
+	if o.Variant != oxeLines {
+		return nil, fmt.Errorf("%s: variant %s is of the link: give Listen", alcatelOXE, o.Variant)
+	}
+	return started(alcatelOXE, newOXE, 0, oxeFolder)(o)
+}
+
+// openAsterisk makes a database's rows, or with Dir Master.csv.
+func openAsterisk(o Options) (Simulator, error) {
+	if o.Dir == "" {
+		return simulator(NewAsterisk)(o)
+	}
+	o.Variant = cmp.Or(o.Variant, asteriskCSV)
+	if o.Variant == asteriskRows {
+		return nil, fmt.Errorf("%s: variant %s is of a table: give DSN", asterisk, o.Variant)
+	}
+	return started(asterisk, newAsterisk, 0, masterFolder)(o)
+}
+
 // Models lists the ids of the models that can be simulated.
 func Models() []string {
-	return []string{alcatelOXE, alcatelAHL, asterisk, avayaIPOffice, ciscoCUCM, grandstream, mitel3300, panasonicKX, wazo}
+	return []string{
+		threeCX, alcatelOXE, alcatelAHL, alcatelOXO, asterisk, avayaIPOffice, ciscoCUCM, grandstream, mitel3300, mitelA400,
+		panasonicKX, shoretel, unifyHiPath, wazo,
+	}
 }
 
 // Variants lists the ticket layouts of a model, the default first; nil for an unknown model.
@@ -211,6 +287,7 @@ func Tickets(model string, o Options) (iter.Seq[Ticket], error) {
 		return nil, fmt.Errorf("no simulated pbx for model %q: there are %s", model, strings.Join(Models(), ", "))
 	}
 	o.Addr, o.Listen, o.Standby, o.URL, o.Dir, o.DSN = "", "", "", "", "", ""
+	o.Grows, o.Slowly = false, false
 	if err := o.complete(model); err != nil {
 		return nil, err
 	}
@@ -251,6 +328,7 @@ func (o *Options) complete(model string) error {
 		{"FileEvery", o.FileEvery != 0},
 		{"Quality", o.Quality},
 		{"Slowly", o.Slowly},
+		{"Grows", o.Grows},
 		{"DateOrder", o.DateOrder != ""},
 		{"Clock12", o.Clock12},
 		{"Faults", o.Faults != Faults{}},

@@ -21,8 +21,8 @@ func TestToldIsPrinted(t *testing.T) {
 			c, line := x.Call, string(x.Bytes)
 			told := map[string]string{
 				"extension": c.Extension.Number, "name": c.Extension.Name, "peer": c.Peer.Number, "peer name": c.Peer.Name,
-				"outside": strings.ReplaceAll(c.External.Number, "?", "X"), "caller": c.External.Name, "forward": c.Forward.Number,
-				"did": c.DID, "dialled": strings.ReplaceAll(c.Dialled, "?", "X"), "group": c.Group.Number, "account": c.Account,
+				"outside": strings.TrimSuffix(c.External.Number, "????"), "caller": c.External.Name, "forward": c.Forward.Number,
+				"did": c.DID, "dialled": strings.TrimSuffix(c.Dialled, "????"), "group": c.Group.Number, "account": c.Account,
 				"transfer": c.TransferTo.Number, "transfer name": c.TransferTo.Name, "trunk": c.Trunk, "charge": c.Charge,
 				"currency": c.Currency, "call id": c.CallID,
 			}
@@ -81,7 +81,47 @@ func TestToldIsPrinted(t *testing.T) {
 			case grandstream:
 				told["start"], told["end"] = local.Format("2006-01-02 15:04:05"), end.Format("2006-01-02 15:04:05")
 				told["talk"] = fmt.Sprintf("%d", seconds(c.Talk))
+			case threeCX:
+				told["start"] = c.Start.UTC().Format("2006/01/02 15:04:05")
+				if c.Disposition == Abandoned {
+					break // which is all of a queue's
+				}
+				told["end"] = end.UTC().Format("2006/01/02 15:04:05")
+				if c.Talk > 0 {
+					told["talk"] = "," + clock(c.Talk) + ","
+				}
+			case mitelA400:
+				told["start"] = local.Format("060102 15:04")
+				told["talk"] = fmt.Sprintf(" %02dH%02dM%02d ", seconds(c.Talk)/3600, seconds(c.Talk)/60%60, seconds(c.Talk)%60)
+				if c.Direction == Inbound {
+					told["ring"] = fmt.Sprintf(" %03d ", seconds(c.Ring))
+				}
+			case shoretel:
+				told["start"] = local.Format("01/02/2006 15:04:05")
+				if c.Direction != Inbound || c.Extension.Number != "" {
+					told["talk"] = clock(c.Talk)
+				}
+			case unifyHiPath:
+				told["date"], told["end"] = end.Format("02.01.06"), end.Format("15:04:05")
+				if c.Talk > 0 {
+					told["talk"] = clock(c.Talk)
+				}
+				if c.Ring > 0 {
+					told["ring"] = clock(c.Ring)[3:]
+				}
+			case alcatelOXO:
+				told["start"] = local.Format("<Date>02/01/2006</Date>\n    <Time>15:04:05</Time>")
+				told["talk"], told["ring"] = "<CallDuration>"+clock(c.Talk)+"<", "<RingDuration>"+clock(c.Ring)+"<"
+				told["trunk"] = "<TrunkIdentity>" + strings.TrimPrefix(c.Trunk, "P") + "<"
+				told["name"] = strings.ReplaceAll(c.Extension.Name, "'", "&apos;")
 			case asterisk:
+				if o.Variant != asteriskRows {
+					told["start"], told["talk"] = local.Format(`"2006-01-02 15:04:05"`), fmt.Sprintf(",%d,", seconds(c.Talk))
+					if c.Disposition == Abandoned {
+						told["talk"] = ""
+					}
+					break
+				}
 				told["start"] = local.Format("2006-01-02 15:04:05")
 				told["duration"] = fmt.Sprintf(`"duration":%d,`, seconds(c.Ring+c.Talk))
 				if c.Disposition != Abandoned {

@@ -124,7 +124,12 @@ func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 		}
 	case l.Files != nil:
 		o.Dir = l.Files.Dir
-		o.FileEvery = 10 * time.Second
+		switch l.Model {
+		case "alcatel-oxe", "cisco-cucm", "unify-hipath": // which gather calls for a file
+			o.FileEvery = 10 * time.Second
+		case "3cx":
+			o.Grows = l.Files.Grows != nil && *l.Files.Grows
+		}
 	case l.MySQL != nil:
 		password, err := l.MySQL.Password()
 		if err != nil {
@@ -133,6 +138,10 @@ func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 		c := mysql.NewConfig()
 		c.User, c.Passwd, c.Net, c.Addr, c.DBName = l.MySQL.User, password, "tcp", l.MySQL.Addr, l.MySQL.Database
 		o.DSN = c.FormatDSN()
+	case l.TFTP != nil && l.TFTP.Listen != "":
+		o.URL, o.FileEvery = "tftp://"+cmp.Or(addr, local(l.TFTP.Listen)), 10*time.Second
+	default:
+		return fmt.Errorf("link %s/%s: no simulated PBX speaks its wire; there are tcp, oxe, ahl, http, http_server, files, tftp and mysql, as the model has them", l.Site.ID, l.ID)
 	}
 	return nil
 }

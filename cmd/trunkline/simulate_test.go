@@ -51,6 +51,13 @@ func TestSimulateAims(t *testing.T) {
   - {id: wazo, model: wazo, http: {url: "https://localhost", user: collector, password_env: SIM_PASSWORD}}
   - {id: ucm, model: grandstream-ucm, http: {url: "http://localhost:8088", user: api, password_env: SIM_PASSWORD}}
   - {id: posts, model: grandstream-ucm, http_server: {listen: ":8090", user: pbx, password_env: SIM_PASSWORD}}
+  - {id: active, model: 3cx, tcp: {listen: ":5483"}}
+  - {id: passive, model: 3cx, tcp: {dial: "127.0.0.1:5484"}}
+  - {id: each, model: 3cx, files: {dir: /srv/each}}
+  - {id: grows, model: 3cx, files: {dir: /srv/grows, pattern: cdr.log, grows: true}}
+  - {id: account, model: alcatel-oxe, files: {dir: /srv/account}}
+  - {id: pushed, model: unify-hipath, tftp: {listen: "127.0.0.1:69"}}
+  - {id: fetched, model: alcatel-oxe, ftp: {addr: "127.0.0.1:21", user: adfexc, password_env: SIM_PASSWORD}}
 `)
 	cfg, err := service.LoadConfig(file)
 	if err != nil {
@@ -76,6 +83,12 @@ func TestSimulateAims(t *testing.T) {
 		{"wazo", "", pbxsim.Options{Listen: "localhost:443", TLS: true, User: "collector", Password: "sesame"}},
 		{"ucm", "", pbxsim.Options{Listen: "localhost:8088", User: "api", Password: "sesame"}},
 		{"posts", "", pbxsim.Options{URL: "http://127.0.0.1:8090/demo-lyon/posts", User: "pbx", Password: "sesame", Retry: time.Second}},
+		{"active", "", pbxsim.Options{Addr: "127.0.0.1:5483", Retry: time.Second}},
+		{"passive", "", pbxsim.Options{Listen: "127.0.0.1:5484"}},
+		{"each", "", pbxsim.Options{Dir: "/srv/each"}},
+		{"grows", "", pbxsim.Options{Dir: "/srv/grows", Grows: true}},
+		{"pushed", "", pbxsim.Options{URL: "tftp://127.0.0.1:69", FileEvery: 10 * time.Second}},
+		{"account", "", pbxsim.Options{Dir: "/srv/account", FileEvery: 10 * time.Second}},
 	} {
 		got, err := aimed(tc.link, tc.addr)
 		if err != nil {
@@ -87,5 +100,8 @@ func TestSimulateAims(t *testing.T) {
 	}
 	if _, err := aimed("bare", ""); err == nil || !strings.Contains(err.Error(), "nobody has published") || !strings.Contains(err.Error(), "cut: {length: 71}") {
 		t.Errorf("a hotel link without a layout: %v", err)
+	}
+	if _, err := aimed("fetched", ""); err == nil || !strings.Contains(err.Error(), "demo-lyon/fetched: no simulated PBX speaks its wire") {
+		t.Errorf("a link that fetches from a server: %v", err)
 	}
 }

@@ -20,8 +20,14 @@ import (
 // meant: the simulator knows nothing of either.
 func TestGenerated(t *testing.T) {
 	now := time.Now()
-	for model, ends := range map[string]string{"alcatel-oxe": "", "alcatel-oxe-ahl": "", "grandstream-ucm": "\n", "wazo": "\n"} {
+	for model, ends := range map[string]string{
+		"3cx": "\r\n", "alcatel-oxe": "", "alcatel-oxe-ahl": "", "alcatel-oxo": "\n", "asterisk": "\n", "grandstream-ucm": "\n",
+		"mitel-a400-pc5": "\r\n", "shoretel": "\r\n", "unify-hipath": "\r\n", "wazo": "\n",
+	} {
 		for _, variant := range pbxsim.Variants(model) {
+			if variant == "ED5.2-file" {
+				ends = "\n"
+			}
 			t.Run(model+"/"+variant, func(t *testing.T) {
 				tickets, err := pbxsim.Tickets(model, pbxsim.Options{
 					Seed: 7, Count: 1500, Odd: 0.05, From: now.Add(-300 * 24 * time.Hour), To: now, Zone: paris, Variant: variant,
@@ -32,14 +38,19 @@ func TestGenerated(t *testing.T) {
 				settings := catalogue.Settings{
 					Site: "lyon", Link: "x", Model: model, Timezone: "Europe/Paris", Country: pbxsim.Country, OutsidePrefix: pbxsim.OutsidePrefix,
 				}
-				if model == "alcatel-oxe-ahl" {
+				switch model {
+				case "alcatel-oxe-ahl":
 					settings.Layout = pbxsim.AHLLayout("lrc")
+				case "asterisk":
+					settings.Parse.Trunks.Names = pbxsim.AsteriskTrunks
+					settings.Parse.Inside.Lengths = []int{pbxsim.ExtensionLength}
 				}
 				reader, err := parser.NewReader(settings)
 				if err != nil {
 					t.Fatal(err)
 				}
-				whole := slices.Collect(tickets)
+				// Nothing between two line ends is no ticket.
+				whole := slices.DeleteFunc(slices.Collect(tickets), func(x pbxsim.Ticket) bool { return len(x.Bytes) == 0 })
 				if model != "alcatel-oxe-ahl" { // whose frames the link cuts, see package ahl
 					compareCut(t, model, whole, ends)
 				}
@@ -51,7 +62,7 @@ func TestGenerated(t *testing.T) {
 						}
 					}
 				}
-				if wrong > 0 || len(whole) < 1500 {
+				if wrong > 0 || len(whole) < 1200 { // most print no internal calls
 					t.Errorf("%d of %d tickets wrong", wrong, len(whole))
 				}
 			})

@@ -41,8 +41,8 @@ func TestModels(t *testing.T) {
 func check(t *testing.T, in *kit.Instance, p *pbx) {
 	t.Helper()
 	tickets := p.sent.all()
-	if len(tickets) < p.options.Count {
-		t.Fatalf("%d tickets sent, want %d", len(tickets), p.options.Count)
+	if want := p.options.Count * 4 / 5; len(tickets) < want { // some PBXs print no internal calls
+		t.Fatalf("%d tickets sent, want %d or more", len(tickets), want)
 	}
 	// What a PBX prints around its log-in is kept too, as ignored.
 	const dialogue = "reason = 'login_dialogue'"

@@ -13,8 +13,8 @@ import (
 	"trunkline.internal/test/kit"
 )
 
-// Every PBX that talks with its collector, in its bad weather: each ticket comes
-// out once, of `calls` with every field right, or of other_tickets.
+// Every PBX that is simulated beside those of TestModels, in its bad weather, on
+// sockets, behind its API and in folders: each ticket comes out once, of `calls` with every field right, or of other_tickets.
 func TestDialogues(t *testing.T) {
 	now := time.Now()
 	common := pbxsim.Options{
@@ -27,7 +27,7 @@ func TestDialogues(t *testing.T) {
 	api := func(o *pbxsim.Options) {
 		o.Listen, o.Password, o.TLS, o.FailEvery, o.Life = "127.0.0.1:0", db.Password(), true, 3, 5*time.Second
 	}
-	posts := freePort(t)
+	posts, pushes := freePort(t), freeUDP(t)
 	const login = `user: cdr, password_env: CDR_PASSWORD, pin: {pin}, every: 300ms`
 	pbxs := []*pbx{
 		{model: "alcatel-oxe", link: "oxe", wire: `oxe: {dial: ["{addr}", "{standby}"]}`},
@@ -39,6 +39,20 @@ func TestDialogues(t *testing.T) {
 		{model: "grandstream-ucm", link: "ucm-json", wire: `tcp: {listen: "127.0.0.1:0"}`},
 		{model: "grandstream-ucm", link: "ucm-csv", wire: `tcp: {listen: "127.0.0.1:0"}`},
 		{model: "grandstream-ucm", link: "ucm-post", wire: fmt.Sprintf(`http_server: {listen: %q}`, posts)},
+		{model: "3cx", link: "cx-active", wire: `tcp: {listen: "127.0.0.1:0"}`},
+		{model: "3cx", link: "cx-passive", wire: `tcp: {dial: "{addr}"}`},
+		{model: "3cx", link: "cx-each", wire: `files: {dir: {dir}, every: 200ms, settle: 300ms}`},
+		{model: "3cx", link: "cx-grows", wire: `files: {dir: {dir}, pattern: cdr.log, grows: true, every: 200ms, settle: 300ms}`},
+		{model: "alcatel-oxe", link: "oxe-files", wire: `files: {dir: {dir}, every: 200ms, settle: 300ms}`},
+		{model: "alcatel-oxo", link: "oxo", wire: `files: {dir: {dir}, every: 200ms, settle: 300ms}`},
+		{model: "asterisk", link: "master", wire: fmt.Sprintf(`parse: {inside: {lengths: [%d]}, trunks: {names: [%s]}}, files: {dir: {dir}, every: 200ms}`,
+			pbxsim.ExtensionLength, strings.Join(pbxsim.AsteriskTrunks, ", "))},
+		{model: "mitel-a400-pc5", link: "a400", wire: `tcp: {listen: "127.0.0.1:0"}`},
+		{model: "shoretel", link: "shoretel", wire: `tcp: {dial: "{addr}"}`},
+		{model: "shoretel", link: "shoretel-logs", wire: `files: {dir: {dir}, every: 200ms}`},
+		{model: "unify-hipath", link: "hipath", wire: `tcp: {listen: "127.0.0.1:0"}`},
+		{model: "unify-hipath", link: "hipath-push", wire: fmt.Sprintf("tftp: {listen: %q}", pushes)},
+		{model: "unify-hipath", link: "hipath-files", wire: `files: {dir: {dir}, every: 200ms, settle: 300ms}`},
 	}
 	sims := make([]pbxsim.Simulator, len(pbxs))
 	links := make([]string, len(pbxs))
@@ -46,6 +60,9 @@ func TestDialogues(t *testing.T) {
 		o := common
 		o.Sent = p.sent.add
 		switch {
+		case strings.HasPrefix(p.wire, "files"), p.link == "master":
+			o.Dir, o.Slowly, o.Grows = t.TempDir(), p.link != "oxo", p.link == "cx-grows"
+			p.wire = strings.ReplaceAll(p.wire, "{dir}", fmt.Sprintf("%q", o.Dir))
 		case p.link == "oxe-drops":
 			o.Listen, o.Faults = "127.0.0.1:0", pbxsim.Faults{DropEvery: 150}
 		case p.model == "alcatel-oxe":
@@ -56,14 +73,19 @@ func TestDialogues(t *testing.T) {
 			o.Faults = pbxsim.Faults{SpoilEvery: 40, DeafEvery: 50, DropEvery: 170}
 		case strings.Contains(p.wire, "{pin}"):
 			api(&o)
+		case strings.HasPrefix(p.wire, "tcp: {dial"):
+			o.Listen, o.Faults = "127.0.0.1:0", pbxsim.Faults{Split: true, DropEvery: 110}
 		case strings.HasPrefix(p.wire, "tcp"):
 			o.Retry, o.Faults.Split = 200*time.Millisecond, true
 			if p.link == "ucm-csv" {
 				o.Variant = "csv"
 			}
+			if p.model != "grandstream-ucm" {
+				o.Faults.DropEvery = 110
+			}
 		}
 		p.options = o
-		if o.Listen != "" {
+		if o.Listen != "" || o.Dir != "" {
 			sims[i] = simulated(t, p)
 		}
 		links[i] = fmt.Sprintf("{id: %s, model: %s, %s}", p.link, p.model, pointed(p.wire, sims[i]))
@@ -71,9 +93,12 @@ func TestDialogues(t *testing.T) {
 	in := kit.Start(t, binary, kit.Config(t.TempDir(), site(links...)))
 	for i, p := range pbxs {
 		if sims[i] == nil {
-			if p.link == "ucm-post" {
+			switch p.link {
+			case "ucm-post":
 				p.options.URL = fmt.Sprintf("http://%s/lyon/%s", posts, p.link)
-			} else {
+			case "hipath-push":
+				p.options.URL = "tftp://" + pushes
+			default:
 				p.options.Addr = in.Listens["lyon/"+p.link]
 			}
 			sims[i] = simulated(t, p)
