@@ -9,7 +9,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 const model = "avaya-alchemy"
@@ -49,7 +48,7 @@ func TestColumns(t *testing.T) {
 			got := r.Reason
 			if r.Outcome == formats.CDR {
 				for _, w := range cdr.Warnings {
-					got += strings.TrimPrefix(w.String(), "WARNING_")
+					got += formatstest.Words(w)
 				}
 				if want := time.Date(2001, 11, 20, 15, 49, 13, 0, time.UTC); !cdr.StartTime.AsTime().Equal(want) || cdr.TalkSeconds != tc.talk ||
 					cdr.Direction != trunklinev1.Direction_DIRECTION_INBOUND || cdr.Extension != "201" || cdr.Did != "5500" || cdr.CallKey != "29@2001/11/20 16:49:13" {
@@ -64,11 +63,5 @@ func TestColumns(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "x", Model: model, Timezone: "Europe/Paris", Parse: pbx.Parse{TimeIs: "end"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(link); err == nil || !strings.Contains(err.Error(), "parse.time_is") {
-		t.Error(err)
-	}
+	formatstest.Refuses(t, model, New, pbx.Parse{TimeIs: "end"}, "parse.time_is")
 }

@@ -306,13 +306,7 @@ func TestSettings(t *testing.T) {
 		{pbx.Parse{Fields: []string{"start", "src", "dst", "", "disposition", "billsec"}}, "entry 4"},
 		{pbx.Parse{Fields: []string{"start", "src", "SRC"}}, "twice"},
 	} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "x", Model: "asterisk", Timezone: "Europe/Paris", Parse: tc.parse})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err = New(link); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%+v: %v, want %q", tc.parse, err, tc.want)
-		}
+		formatstest.Refuses(t, "asterisk", New, tc.parse, tc.want)
 	}
 }
 

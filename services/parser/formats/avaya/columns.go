@@ -161,7 +161,7 @@ func isAuthValid(s string) bool {
 }
 
 func isAmount(s string) bool {
-	if s = trim(s); s == "" {
+	if s = kit.Trim(s); s == "" {
 		return true
 	}
 	_, ok := decimal(s)
@@ -181,24 +181,13 @@ func isTarget(s string) bool {
 	return s == "" || strings.IndexByte("0123456789+*#", s[0]) >= 0 && strings.Count(s, ".") != 3 || strings.HasPrefix(s, "sip:")
 }
 
-// trim takes the blanks off; written out, for it is asked of each column.
-func trim(s string) string {
-	for s != "" && s[0] == ' ' {
-		s = s[1:]
-	}
-	for s != "" && s[len(s)-1] == ' ' {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
 // align puts the columns that were split into those of the layout: where a name
 // holds commas, it takes the columns up to the next anchor.
 func (p *parser) align(cdr *trunklinev1.Cdr) (formats.Result, bool) {
 	p.col = [columns]string{}
 	at, c := 0, column(0)
 	for ; c < columns && at < len(p.split); c++ {
-		p.col[c] = trim(p.split[at])
+		p.col[c] = kit.Trim(p.split[at])
 		at++
 		if layout[c].anchors == 0 {
 			continue
@@ -212,7 +201,7 @@ func (p *parser) align(cdr *trunklinev1.Cdr) (formats.Result, bool) {
 			return bad("misaligned_columns", c+1, p.split[at], "the column behind a name: a device such as E201 or T9001, or seconds"), false
 		case more > 0:
 			kit.Warn(cdr, trunklinev1.Warning_WARNING_NAME_WITH_SEPARATOR)
-			p.col[c] = trim(strings.Join(p.split[at-1:at+more], ","))
+			p.col[c] = kit.Trim(strings.Join(p.split[at-1:at+more], ","))
 			at += more
 		}
 	}
@@ -238,7 +227,7 @@ func (p *parser) commas(c column, at int) (more int, found bool) {
 		return 0, true
 	}
 	for more = 1; more <= mostCommas && at+more <= len(p.split); more++ {
-		if trim(p.split[at+more-2]) == "" || trim(p.split[at+more-1]) == "" {
+		if kit.Trim(p.split[at+more-2]) == "" || kit.Trim(p.split[at+more-1]) == "" {
 			break
 		}
 		if p.anchored(c, p.split[at+more:], true) {

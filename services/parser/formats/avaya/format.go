@@ -77,10 +77,7 @@ func New(link *kit.Link) (formats.Parser, error) {
 
 // Parse reads one ticket.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
-	text, clean := p.link.Text.Decode(t.Raw)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
+	text := p.link.Decode(cdr, t.Raw)
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if text == "" {
 		return formats.Ignore("blank")

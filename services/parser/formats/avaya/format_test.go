@@ -2,7 +2,6 @@ package avaya
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 const model = "avaya-ipoffice"
@@ -24,33 +22,24 @@ func TestTickets(t *testing.T) { formatstest.Run(t, New) }
 // brief prints a ticket without the numbers of outsiders.
 func brief(c *trunklinev1.Cdr, r formats.Result) string {
 	s, _, _ := strings.Cut(show(c, r), " hold ")
-	end := ""
-	if c.EndTime != nil {
-		end = " end " + c.EndTime.AsTime().Format("15:04:05")
+	return formatstest.Condensed(c, r, s+" ext "+c.Extension+" trunk "+c.Trunk, "end", ended(c))
+}
+
+// ended is when a call ended, where that is exact.
+func ended(c *trunklinev1.Cdr) string {
+	if c.EndTime == nil {
+		return ""
 	}
-	return fmt.Sprintf("%s ext %s trunk %s%s", s, c.Extension, c.Trunk, end)
+	return c.EndTime.AsTime().Format("15:04:05")
 }
 
 // show prints what the tables below assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	switch r.Outcome {
-	case formats.Ignored:
-		return "ignored " + r.Reason
-	case formats.Dead:
-		return "dead " + r.Reason
-	}
-	short := func(s string) string { return s[strings.Index(s, "_")+1:] }
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s", short(strings.TrimPrefix(c.RecordRole.String(), "RECORD_")), short(c.Direction.String()), short(c.Network.String()), short(c.Disposition.String()))
-	fmt.Fprintf(&b, " ring %d talk %d hold %d", c.RingSeconds, c.TalkSeconds, c.HoldSeconds)
-	fmt.Fprintf(&b, " %s>%s ext %s(%s) ext'l %s %s", c.CallingNumber, c.CalledNumber, c.Extension, c.ExtensionName, c.ExternalNumber, c.ExternalE164)
-	if c.EndTime != nil {
-		fmt.Fprintf(&b, " end %s", c.EndTime.AsTime().Format("15:04:05"))
-	}
-	for _, w := range c.Warnings {
-		b.WriteString(" " + strings.TrimPrefix(w.String(), "WARNING_"))
-	}
-	return b.String()
+	head := fmt.Sprintf("%s ring %d talk %d hold %d %s>%s ext %s(%s) ext'l %s %s", formatstest.Words(c.RecordRole, c.Direction, c.Network, c.Disposition),
+		c.RingSeconds, c.TalkSeconds, c.HoldSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.ExtensionName, c.ExternalNumber, c.ExternalE164)
+	return formatstest.Condensed(c, r, head,
+		"end", ended(c),
+	)
 }
 
 func TestFields(t *testing.T) {
@@ -228,13 +217,7 @@ func TestRecordTime(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	for _, timeIs := range []string{"end", "xyz"} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: pbx.Parse{TimeIs: timeIs}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := New(link); err == nil || !strings.Contains(err.Error(), "parse.time_is") {
-			t.Errorf("%q: %v", timeIs, err)
-		}
+		formatstest.Refuses(t, model, New, pbx.Parse{TimeIs: timeIs}, "parse.time_is")
 	}
 }
 
@@ -267,22 +250,10 @@ func TestSamples(t *testing.T) {
 			"CALL INTERNAL UNSPECIFIED ANSWERED ring 0 talk 46 ext 2101 trunk ",
 		}},
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, tc.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, n := formatstest.New(t, model, New), 0
-		err = cut.Each(cut.Lines, b, func(_ int, raw []byte) bool {
-			got := brief(formatstest.Check(t, p, &formats.Ticket{Raw: raw, Near: formatstest.Near}))
-			if n < len(tc.want) && got != tc.want[n] {
-				t.Errorf("%s %d\ngot  %s\nwant %s", tc.file, n+1, got, tc.want[n])
-			}
-			n++
-			return true
-		})
-		if err != nil || n != len(tc.want) {
-			t.Errorf("%s: %d tickets, want %d; %v", tc.file, n, len(tc.want), err)
-		}
+		p := formatstest.New(t, model, New)
+		formatstest.Sample(t, filepath.Join(dir, tc.file), cut.Lines, func(raw []byte) string {
+			return brief(formatstest.Check(t, p, &formats.Ticket{Raw: raw, Near: formatstest.Near}))
+		}, tc.want...)
 	}
 }
 

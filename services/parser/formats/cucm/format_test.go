@@ -23,12 +23,6 @@ func newParser(t testing.TB, change ...func(*pbx.Settings)) formats.Parser {
 	return formatstest.New(t, "cisco-cucm", cucm.New, change...)
 }
 
-// short is an enum's value without its type.
-func short(s fmt.Stringer) string {
-	_, last, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-	return last
-}
-
 // ticket is a small file of one call, with the columns that the test gives.
 func ticket(columns ...string) *formats.Ticket {
 	set := map[string]string{
@@ -61,8 +55,8 @@ func TestFields(t *testing.T) {
 	if result.Outcome != formats.CDR || len(result.Key) != 1 || result.Key[0] != "bde20536-1250-4382-af5b-3107ef569ae3" {
 		t.Fatalf("%+v", result)
 	}
-	got := fmt.Sprintf("%s %s %s %s %s %s %s-%s %d+%d %s>%s %s %s %s %s/%s %s %s %s %d",
-		c.CallKey, short(c.RecordRole), short(c.Direction), short(c.Disposition), short(c.Network), c.Node,
+	got := fmt.Sprintf("%s %s %s %s-%s %d+%d %s>%s %s %s %s %s/%s %s %s %s %d",
+		c.CallKey, formatstest.Words(c.RecordRole, c.Direction, c.Disposition, c.Network), c.Node,
 		c.StartTime.AsTime().Format(time.DateTime), c.EndTime.AsTime().Format(time.TimeOnly), c.RingSeconds, c.TalkSeconds,
 		c.CallingNumber, c.CalledNumber, c.Extension, c.ExternalNumber, c.ExternalE164, c.Trunk, c.TrunkGroup, c.AccountCode, c.CallId, c.LegId, c.HangupCause)
 	const want = "Lyon:2:25001 CALL OUTBOUND ANSWERED PUBLIC Lyon 2026-11-20 09:00:00-09:01:10 10+60 2001>00199001234 2001 0199001234 +33199001234 14/TRK-OPERATOR C42 25001 11 16"
@@ -108,8 +102,8 @@ func TestDirection(t *testing.T) {
 		}
 		c, result := formatstest.Check(t, newParser(t, change...), ticket("origDeviceName="+tc.from, "destDeviceName="+tc.to,
 			"callingPartyNumber="+tc.calling, "finalCalledPartyNumber="+tc.called, "originalCalledPartyNumber="+tc.called, "lastRedirectDn="+tc.called))
-		if result.Outcome != formats.CDR || short(c.Direction) != tc.want {
-			t.Errorf("%s to %s, %s to %s: %s %+v, want %s", tc.from, tc.to, tc.calling, tc.called, short(c.Direction), result, tc.want)
+		if result.Outcome != formats.CDR || formatstest.Words(c.Direction) != tc.want {
+			t.Errorf("%s to %s, %s to %s: %s %+v, want %s", tc.from, tc.to, tc.calling, tc.called, formatstest.Words(c.Direction), result, tc.want)
 		}
 	}
 }
@@ -130,7 +124,7 @@ func TestCauses(t *testing.T) {
 		"2801795135": "63 REJECTED", "-1493172161": "63 REJECTED", "2717909013": "21 REJECTED", "851976": "0 FAILED", "4294967295": "0 FAILED",
 	} {
 		c, _ := formatstest.Check(t, newParser(t), ticket("dateTimeConnect=0", "duration=0", "origCause_value=0", "destCause_value="+cause))
-		if got := fmt.Sprintf("%d %s", c.HangupCause, short(c.Disposition)); got != want {
+		if got := fmt.Sprintf("%d %s", c.HangupCause, formatstest.Words(c.Disposition)); got != want {
 			t.Errorf("%s: %s, want %s", cause, got, want)
 		}
 		if cause != "0" && c.Attributes["dest_cause_value"] != cause {
@@ -218,7 +212,7 @@ func TestSamples(t *testing.T) {
 				got = append(got, result.Reason)
 				return true
 			}
-			got = append(got, fmt.Sprintf("%s %s %s %s %d+%d %s %d %s %s %s %s", short(c.RecordRole), short(c.Direction), short(c.Disposition),
+			got = append(got, fmt.Sprintf("%s %s %d+%d %s %d %s %s %s %s", formatstest.Words(c.RecordRole, c.Direction, c.Disposition),
 				c.StartTime.AsTime().Format(time.DateTime), c.RingSeconds, c.TalkSeconds, c.CalledNumber, c.HangupCause,
 				c.Attributes["dest_cause_value"], c.Attributes["orig_ipv4v6_addr"], c.CallKey, result.Key[0]))
 			return true

@@ -1,16 +1,19 @@
 package formatstest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"trunkline.internal/pbx"
+	"trunkline.internal/pbx/cut"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/kit"
 )
@@ -173,6 +176,27 @@ func New(t testing.TB, model string, make Maker, change ...func(*pbx.Settings)) 
 	return f.Parser(t, make)
 }
 
+// Try gives what a format says of a link in Lyon with these settings of its
+// tickets; nil where it takes them.
+func Try(t testing.TB, model string, make Maker, parse pbx.Parse) error {
+	t.Helper()
+	link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: parse})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = make(link)
+	return err
+}
+
+// Refuses fails where a format takes these settings, or does not name what is
+// wrong with them.
+func Refuses(t testing.TB, model string, make Maker, parse pbx.Parse, named string) {
+	t.Helper()
+	if err := Try(t, model, make, parse); err == nil || !strings.Contains(err.Error(), named) {
+		t.Errorf("%+v: %v, want %q", parse, err, named)
+	}
+}
+
 // Samples is a folder of sample tickets to test with beside the committed ones,
 // in the folder that TRUNKLINE_SAMPLES names. Where it names none the test is
 // skipped: the golden tickets cover the same layouts.
@@ -183,4 +207,22 @@ func Samples(t testing.TB, folder string) string {
 		t.Skip("TRUNKLINE_SAMPLES names no sample tickets; the golden ones cover their layouts")
 	}
 	return filepath.Join(root, folder)
+}
+
+// Sample cuts a sample file into its tickets and holds what show makes of them
+// against want.
+func Sample(t testing.TB, path string, split bufio.SplitFunc, show func(raw []byte) string, want ...string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = cut.Each(split, b, func(_ int, raw []byte) bool {
+		got = append(got, show(raw))
+		return true
+	})
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%s: %v\n got %s\nwant %s", path, err, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
 }

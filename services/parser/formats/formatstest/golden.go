@@ -111,6 +111,11 @@ func Check(t testing.TB, p formats.Parser, ticket *formats.Ticket) (*trunklinev1
 		if cdr.RecordRole == 0 || cdr.Direction == 0 {
 			t.Fatalf("%q: no role or no direction: %v", ticket.Raw, &cdr)
 		}
+		for name, value := range cdr.Attributes {
+			if name == "" || value == "" {
+				t.Fatalf("%q: attribute %q is %q", ticket.Raw, name, value)
+			}
+		}
 		if _, err := proto.Marshal(&cdr); err != nil {
 			t.Fatalf("%q: %v", ticket.Raw, err)
 		}

@@ -118,11 +118,8 @@ func readOrder(fields []string) (order []column, err error) {
 // Parse implements formats.Parser.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
 	p.rec.reset()
-	text, clean := p.link.Text.Decode(t.Raw)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
-	if text = strings.Trim(text, " \t\r\n\x00\f"); text == "" {
+	text := strings.Trim(p.link.Decode(cdr, t.Raw), " \t\r\n\x00\f")
+	if text == "" {
 		return formats.Ignore("blank")
 	}
 	var result formats.Result

@@ -2,7 +2,6 @@ package grandstream_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
 	"trunkline.internal/services/parser/formats/grandstream"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 const model = "grandstream-ucm"
@@ -26,11 +24,6 @@ func FuzzParse(f *testing.F) {
 		if strings.HasPrefix(c.Extension, "trunk_") || c.GroupNumber != "" && c.Extension == c.GroupNumber {
 			t.Fatalf("extension %q, group %q", c.Extension, c.GroupNumber)
 		}
-		for name, value := range c.Attributes {
-			if value == "" {
-				t.Fatalf("attribute %s is empty", name)
-			}
-		}
 	})
 }
 
@@ -40,19 +33,9 @@ func parser(t testing.TB, change ...func(*pbx.Settings)) formats.Parser {
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	if r.Outcome != formats.CDR {
-		return strings.TrimSpace(fmt.Sprintf("%s %s", [...]string{"cdr", "ignored", "dead"}[r.Outcome], r.Reason))
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	s := fmt.Sprintf("%s %s %s %s ring %d talk %d %s>%s ext %s group %s trunk %s", c.StartTime.AsTime().Format("15:04:05"), word(c.RecordRole), word(c.Direction),
-		word(c.Disposition), c.RingSeconds, c.TalkSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.GroupNumber, c.Trunk+"/"+c.TrunkOut)
-	for _, w := range c.Warnings {
-		s += " " + strings.TrimPrefix(w.String(), "WARNING_")
-	}
-	return s
+	head := fmt.Sprintf("%s %s ring %d talk %d %s>%s ext %s group %s trunk %s/%s", c.StartTime.AsTime().Format("15:04:05"),
+		formatstest.Words(c.RecordRole, c.Direction, c.Disposition), c.RingSeconds, c.TalkSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.GroupNumber, c.Trunk, c.TrunkOut)
+	return formatstest.Condensed(c, r, head)
 }
 
 // record is a real-time record, by columns; every value is quoted.
@@ -212,15 +195,9 @@ func TestNew(t *testing.T) {
 		"\"src\" stands there twice":     func(p *pbx.Parse) { p.Fields = []string{"src", "src"} },
 		"start, duration, billsec and d": func(p *pbx.Parse) { p.Fields = []string{"start", "-", "-"} },
 	} {
-		s := pbx.Settings{Model: model, Timezone: "Europe/Paris"}
-		change(&s.Parse)
-		link, err := kit.NewLink(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := grandstream.New(link); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
-		}
+		var parse pbx.Parse
+		change(&parse)
+		formatstest.Refuses(t, model, grandstream.New, parse, want)
 	}
 }
 
@@ -245,16 +222,9 @@ func TestSamples(t *testing.T) {
 			"10:07:08 LEG INBOUND NO_ANSWER ring 3 talk 0 2310501145>331 ext 331 group 6400 trunk OperatorTrunk/",
 		},
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, got := parser(t, func(s *pbx.Settings) { s.Country, s.Timezone = "", want[0] }), want[:1:1]
-		if err := cut.Each(cut.Documents, b, func(_ int, raw []byte) bool {
-			got = append(got, show(formatstest.Check(t, p, &formats.Ticket{Raw: raw, Near: formatstest.Near})))
-			return true
-		}); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: %v\ngot  %s\nwant %s", file, err, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
-		}
+		p := parser(t, func(s *pbx.Settings) { s.Country, s.Timezone = "", want[0] })
+		formatstest.Sample(t, filepath.Join(dir, file), cut.Documents, func(raw []byte) string {
+			return show(formatstest.Check(t, p, &formats.Ticket{Raw: raw, Near: formatstest.Near}))
+		}, want[1:]...)
 	}
 }

@@ -108,14 +108,11 @@ func New(link *kit.Link) (formats.Parser, error) {
 
 // Parse reads one ticket.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
-	line, clean := p.link.Text.Decode(t.Raw)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
+	line := p.link.Decode(cdr, t.Raw)
 	separated := strings.IndexByte(line, '|') >= 0
 	if len(line) < 8 || !isDate(line[:8]) {
 		switch {
-		case trim(line) == "":
+		case kit.Trim(line) == "":
 			return formats.Ignore("blank")
 		case isTitles(line):
 			return formats.Ignore("page_header")
@@ -157,7 +154,7 @@ func (p *parser) fixed(line string, cdr *trunklinev1.Cdr) (formats.Result, bool)
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
 		return formats.Result{}, true
 	}
-	if more := trim(line[width:]); more != "" {
+	if more := kit.Trim(line[width:]); more != "" {
 		if !isNumber(more) {
 			return p.deadAt(misaligned, span{fieldCount, width + 1, len(line), false}, line), false
 		}

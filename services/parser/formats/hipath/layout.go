@@ -202,7 +202,7 @@ func (l *layout) read(line string, col *[fieldCount]string) (wrong span, why str
 		if s.first <= len(line) {
 			text = line[s.first-1 : min(s.last, len(line))]
 		}
-		value := trim(text)
+		value := kit.Trim(text)
 		col[s.field] = value
 		switch {
 		case value == "":
@@ -227,17 +227,6 @@ const (
 
 // required fields are never blank.
 func (f field) required() bool { return f == date || f == clock || f == information }
-
-// trim takes the blanks off; written out, for it is asked of each field.
-func trim(s string) string {
-	for s != "" && s[0] == ' ' {
-		s = s[1:]
-	}
-	for s != "" && s[len(s)-1] == ' ' {
-		s = s[:len(s)-1]
-	}
-	return s
-}
 
 // numberWidth is the width of the number's columns: one that fills them may have
 // been cut.

@@ -66,7 +66,7 @@ func (p *parser) separated(line string, t *formats.Ticket, cdr *trunklinev1.Cdr)
 	for rest, more := line, true; more && len(p.split) <= max(most, len(p.named))+1; {
 		var part string
 		part, rest, more = strings.Cut(rest, "|")
-		p.split = append(p.split, trim(part))
+		p.split = append(p.split, kit.Trim(part))
 	}
 	n := len(p.split) - 1
 	if p.split[n] != "" { // the last `|` is missing

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
+
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 )
 
 // Charset decodes a PBX's text.
@@ -36,7 +38,7 @@ func NewCharset(name string) (*Charset, error) {
 
 // Decode turns bytes into text. ok is false where bytes had to be replaced.
 func (c *Charset) Decode(raw []byte) (text string, ok bool) {
-	if ascii(raw) || c.utf8 && utf8.Valid(raw) {
+	if ASCII(raw) || c.utf8 && utf8.Valid(raw) {
 		return string(raw), true
 	}
 	out, err := c.enc.NewDecoder().Bytes(raw)
@@ -47,7 +49,28 @@ func (c *Charset) Decode(raw []byte) (text string, ok bool) {
 	return text, !strings.ContainsRune(text, utf8.RuneError)
 }
 
-func ascii(b []byte) bool {
+// Decode is the text of a ticket, with a warning where bytes had to be replaced.
+func (l *Link) Decode(cdr *trunklinev1.Cdr, raw []byte) string {
+	text, ok := l.Text.Decode(raw)
+	if !ok {
+		Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
+	}
+	return text
+}
+
+// DecodeField is the text of a field that may hold more than ASCII, cut out of a
+// ticket whose columns are bytes.
+func (l *Link) DecodeField(cdr *trunklinev1.Cdr, field string) string {
+	for i := range len(field) {
+		if field[i] >= utf8.RuneSelf {
+			return l.Decode(cdr, []byte(field))
+		}
+	}
+	return field
+}
+
+// ASCII tells that no byte is above 0x7f.
+func ASCII(b []byte) bool {
 	for ; len(b) >= 8; b = b[8:] {
 		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
 			return false
@@ -121,4 +144,15 @@ func Clock(s string) (seconds uint32, ok bool) {
 		return 0, false
 	}
 	return h*3600 + m*60 + sec, true
+}
+
+// Trim takes the blanks off; written out, for it is asked of each column.
+func Trim(s string) string {
+	for s != "" && s[0] == ' ' {
+		s = s[1:]
+	}
+	for s != "" && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
 }

@@ -146,3 +146,18 @@ func Attribute(cdr *trunklinev1.Cdr, name, value string) {
 func ExpectAttributes(cdr *trunklinev1.Cdr, n int) {
 	cdr.Attributes = make(map[string]string, n)
 }
+
+// Dates counts the different dates that a text may mean.
+type Dates struct {
+	// Wall is the last of them that was new.
+	Wall Wall
+	N    int
+}
+
+// Add adds one.
+func (d *Dates) Add(w Wall) {
+	if d.N == 0 || d.Wall != w {
+		d.Wall = w
+		d.N++
+	}
+}

@@ -107,10 +107,7 @@ func (m missing) Parse(*formats.Ticket, *trunklinev1.Cdr) formats.Result {
 
 // Parse reads one record.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
-	text, clean := p.link.Text.Decode(t.Raw)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
+	text := p.link.Decode(cdr, t.Raw)
 	if strings.Trim(text, " \t\r\n\x00\f") == "" {
 		return formats.Ignore("blank")
 	}

@@ -159,14 +159,14 @@ func show(c *trunklinev1.Cdr, r formats.Result) string {
 	case formats.Dead:
 		return r.Reason + " " + r.Error
 	}
-	out := []string{strings.TrimPrefix(c.Direction.String(), "DIRECTION_")}
+	out := []string{formatstest.Words(c.Direction)}
 	add := func(name, value string) {
 		if value != "" && value != "0" {
 			out = append(out, strings.TrimSpace(name+" "+value))
 		}
 	}
 	if c.Disposition != 0 {
-		add("", strings.TrimPrefix(c.Disposition.String(), "DISPOSITION_"))
+		add("", formatstest.Words(c.Disposition))
 	}
 	add("", c.StartTime.AsTime().Format("15:04:05Z"))
 	if c.EndTime != nil {
@@ -178,7 +178,7 @@ func show(c *trunklinev1.Cdr, r formats.Result) string {
 	add("outside", c.ExternalNumber)
 	add("", c.ExternalE164)
 	for _, w := range c.Warnings {
-		add("", strings.TrimPrefix(w.String(), "WARNING_"))
+		add("", formatstest.Words(w))
 	}
 	return strings.Join(out, " ")
 }

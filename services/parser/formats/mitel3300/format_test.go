@@ -2,7 +2,6 @@ package mitel3300
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 const model = "mitel-3300"
@@ -71,43 +69,21 @@ const (
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	switch r.Outcome {
-	case formats.Ignored:
-		return "ignored " + r.Reason
-	case formats.Dead:
-		return "dead " + r.Reason
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s", word(c.RecordRole), word(c.Direction), word(c.Network), word(c.Disposition))
-	fmt.Fprintf(&b, " %s ring %d talk %d line %d", c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds)
-	fmt.Fprintf(&b, " %s>%s ext %s", c.CallingNumber, c.CalledNumber, c.Extension)
-	for _, f := range []struct{ name, value string }{
-		{"did", c.Did},
-		{"outside", c.ExternalNumber},
-		{"e164", c.ExternalE164},
-		{"trunk", c.Trunk},
-		{"out", c.TrunkOut},
-		{"from", c.TransferredFrom},
-		{"to", c.TransferredTo},
-		{"account", c.AccountCode},
-		{"key", c.CallKey},
-		{"leg", c.LegId},
-	} {
-		if f.value != "" {
-			fmt.Fprintf(&b, " %s %s", f.name, f.value)
-		}
-	}
-	if c.ChargeUnits > 0 {
-		fmt.Fprintf(&b, " units %d", c.ChargeUnits)
-	}
-	for _, w := range c.Warnings {
-		b.WriteString(" " + strings.TrimPrefix(w.String(), "WARNING_"))
-	}
-	return b.String()
+	head := fmt.Sprintf("%s %s ring %d talk %d line %d %s>%s ext %s", formatstest.Words(c.RecordRole, c.Direction, c.Network, c.Disposition),
+		c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds, c.CallingNumber, c.CalledNumber, c.Extension)
+	return formatstest.Condensed(c, r, head,
+		"did", c.Did,
+		"outside", c.ExternalNumber,
+		"e164", c.ExternalE164,
+		"trunk", c.Trunk,
+		"out", c.TrunkOut,
+		"from", c.TransferredFrom,
+		"to", c.TransferredTo,
+		"account", c.AccountCode,
+		"key", c.CallKey,
+		"leg", c.LegId,
+		"units", formatstest.Count(c.ChargeUnits),
+	)
 }
 
 func parse(t testing.TB, p formats.Parser, line string, near time.Time) (*trunklinev1.Cdr, formats.Result) {
@@ -203,13 +179,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	for key, bad := range map[string]pbx.Parse{"parse.clock": {Clock: 13}, "parse.time_is": {TimeIs: "end"}} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: bad})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := New(link); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s: %v", key, err)
-		}
+		formatstest.Refuses(t, model, New, bad, key)
 	}
 }
 
@@ -256,22 +226,10 @@ func TestSamples(t *testing.T) {
 			"CALL INBOUND PUBLIC ANSWERED 2026-02-04T12:40:00Z ring 12 talk 445506 line 0 >4216001 ext 4216001 did 4216 trunk T0001 account 123456789012 YEAR_INFERRED",
 		}},
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, tc.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, n := formatstest.New(t, model, New), 0
-		err = cut.Each(cut.Lines, b, func(_ int, raw []byte) bool {
-			got := show(parse(t, p, string(raw), formatstest.Near))
-			if n < len(tc.want) && got != tc.want[n] {
-				t.Errorf("%s %d\ngot  %s\nwant %s", tc.file, n+1, got, tc.want[n])
-			}
-			n++
-			return true
-		})
-		if err != nil || n != len(tc.want) {
-			t.Errorf("%s: %d records, want %d; %v", tc.file, n, len(tc.want), err)
-		}
+		p := formatstest.New(t, model, New)
+		formatstest.Sample(t, filepath.Join(dir, tc.file), cut.Lines, func(raw []byte) string {
+			return show(parse(t, p, string(raw), formatstest.Near))
+		}, tc.want...)
 	}
 }
 

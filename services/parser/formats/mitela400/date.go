@@ -44,7 +44,7 @@ func (p *parser) day(date string, near time.Time) (w kit.Wall, reason, expected 
 		}
 		return w, "", ""
 	}
-	var possible, fresh candidates
+	var possible, fresh kit.Dates
 	for _, order := range [...]string{yearFirst, dayFirst} {
 		w, ok := read(date, order)
 		if !ok {
@@ -56,31 +56,18 @@ func (p *parser) day(date string, near time.Time) (w kit.Wall, reason, expected 
 				continue
 			}
 			if age < recent {
-				fresh.add(w)
+				fresh.Add(w)
 			}
 		}
-		possible.add(w)
+		possible.Add(w)
 	}
 	switch {
-	case fresh.n == 1:
-		return fresh.wall, "", ""
-	case possible.n == 1:
-		return possible.wall, "", ""
-	case possible.n == 0:
+	case fresh.N == 1:
+		return fresh.Wall, "", ""
+	case possible.N == 1:
+		return possible.Wall, "", ""
+	case possible.N == 0:
 		return w, "bad_date", "a date up to the record's receipt, yymmdd or ddmmyy"
 	}
 	return w, "date_ambiguous", fmt.Sprintf("one date, but it can be read as yymmdd and as ddmmyy: set parse.date_order to %s or %s", yearFirst, dayFirst)
-}
-
-// candidates counts different dates.
-type candidates struct {
-	wall kit.Wall
-	n    int
-}
-
-func (c *candidates) add(w kit.Wall) {
-	if c.n == 0 || c.wall != w {
-		c.wall = w
-		c.n++
-	}
 }

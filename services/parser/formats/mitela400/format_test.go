@@ -2,7 +2,6 @@ package mitela400_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 	"trunkline.internal/services/parser/formats/mitela400"
 )
 
@@ -34,34 +32,18 @@ func parse(t testing.TB, p formats.Parser, line string, near time.Time) (*trunkl
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	if r.Outcome != formats.CDR {
-		return []string{"", "ignored ", "dead "}[r.Outcome] + r.Reason
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	s := fmt.Sprintf("%s %s %s %s %s ring %d talk %d %s>%s ext %s outside %s serial %s",
-		word(c.RecordRole), word(c.Direction), word(c.Network), word(c.Disposition), c.StartTime.AsTime().Format(time.RFC3339),
-		c.RingSeconds, c.TalkSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.ExternalNumber, c.Sequence)
-	for _, f := range []struct{ name, value string }{
-		{"group", c.GroupNumber},
-		{"did", c.Did},
-		{"key", c.CallKey},
-		{"to", c.TransferredTo},
-		{"from", c.TransferredFrom},
-		{"redirected", c.RedirectedFrom},
-		{"center", c.CostCenter},
-		{"amount", c.ChargeAmount},
-	} {
-		if f.value != "" {
-			s += " " + f.name + " " + f.value
-		}
-	}
-	for _, w := range c.Warnings {
-		s += " " + strings.TrimPrefix(w.String(), "WARNING_")
-	}
-	return s
+	head := fmt.Sprintf("%s %s ring %d talk %d %s>%s ext %s outside %s serial %s", formatstest.Words(c.RecordRole, c.Direction, c.Network, c.Disposition),
+		c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.ExternalNumber, c.Sequence)
+	return formatstest.Condensed(c, r, head,
+		"group", c.GroupNumber,
+		"did", c.Did,
+		"key", c.CallKey,
+		"to", c.TransferredTo,
+		"from", c.TransferredFrom,
+		"redirected", c.RedirectedFrom,
+		"center", c.CostCenter,
+		"amount", c.ChargeAmount,
+	)
 }
 
 func TestSortCharacters(t *testing.T) {
@@ -95,7 +77,7 @@ func TestSortCharacters(t *testing.T) {
 	}
 	for y, want := range map[string]string{"010": "BUSINESS", "070": "BUSINESS", "080": "PRIVATE", "090": "PRIVATE", "097": "BOOTH", "098": "GUEST"} {
 		c, _ := parse(t, p, pc5("201", y, "261120", "10:15", "00H01M12", "", "15", "15", "", "", "0114"), formatstest.Near)
-		if got := strings.TrimPrefix(c.ChargeClass.String(), "CHARGE_CLASS_"); got != want {
+		if got := formatstest.Words(c.ChargeClass); got != want {
 			t.Errorf("%s is %s, want %s", y, got, want)
 		}
 	}
@@ -179,13 +161,7 @@ func TestSettings(t *testing.T) {
 	for key, bad := range map[string]pbx.Parse{
 		"parse.date_order": {DateOrder: "mdy"}, "parse.time_is": {TimeIs: "end"}, "parse.clock": {Clock: 12}, "parse.masked_digits": {MaskedDigits: 21},
 	} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: bad})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := mitela400.New(link); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s: %v", key, err)
-		}
+		formatstest.Refuses(t, model, mitela400.New, bad, key)
 	}
 }
 
@@ -214,21 +190,9 @@ func TestSamples(t *testing.T) {
 			"CALL OUTBOUND PUBLIC ANSWERED 2024-01-31T23:00:00Z ring 0 talk 359999 214>0033123456789012345678901234567890123456 ext 214 outside 0033123456789012345678901234567890123456 serial 0005 amount 9999999.99 OVERFLOW",
 		}},
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, tc.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, n := formatstest.New(t, model, mitela400.New), 0
-		err = cut.Each(cut.Lines, b, func(_ int, raw []byte) bool {
-			got := show(parse(t, p, string(raw), tc.near))
-			if n < len(tc.want) && got != tc.want[n] {
-				t.Errorf("%s %d\ngot  %s\nwant %s", tc.file, n+1, got, tc.want[n])
-			}
-			n++
-			return true
-		})
-		if err != nil || n != len(tc.want) {
-			t.Errorf("%s: %d records, want %d; %v", tc.file, n, len(tc.want), err)
-		}
+		p := formatstest.New(t, model, mitela400.New)
+		formatstest.Sample(t, filepath.Join(dir, tc.file), cut.Lines, func(raw []byte) string {
+			return show(parse(t, p, string(raw), tc.near))
+		}, tc.want...)
 	}
 }

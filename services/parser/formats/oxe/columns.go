@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
@@ -23,7 +22,7 @@ func (p *parser) fill(cdr *trunklinev1.Cdr, l *layout, ticket []byte, comma bool
 			return r, false
 		}
 	}
-	plain := ascii(ticket)
+	plain := kit.ASCII(ticket)
 	text := ""
 	if plain {
 		text = string(ticket)
@@ -38,7 +37,7 @@ func (p *parser) fill(cdr *trunklinev1.Cdr, l *layout, ticket []byte, comma bool
 		if plain {
 			value = text[from:to]
 		} else {
-			value = p.decode(cdr, ticket[from:to])
+			value = p.link.Decode(cdr, ticket[from:to])
 		}
 		if at.column == columns {
 			p.extra = append(p.extra, extra{at.name, trimLeft(trimRight(value))})
@@ -65,23 +64,6 @@ func where(at *place) string {
 		return fmt.Sprintf("column %d (%s)", at.to, title)
 	}
 	return fmt.Sprintf("columns %d to %d (%s)", at.from+1, at.to, title)
-}
-
-func ascii(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *parser) decode(cdr *trunklinev1.Cdr, b []byte) string {
-	s, clean := p.link.Text.Decode(b)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
-	return s
 }
 
 // check takes the padding off a column. expected says what should be there where

@@ -11,7 +11,6 @@ import (
 	"trunkline.internal/pbx/cut"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 // usual is what each ticket of these tests holds unless it says otherwise.
@@ -234,13 +233,7 @@ func TestSettings(t *testing.T) {
 	for key, bad := range map[string]pbx.Parse{
 		"parse.time_is": {TimeIs: "end"}, "parse.date_order": {DateOrder: "dmy"}, "parse.clock": {Clock: 12}, "parse.charge_scale": {ChargeScale: 60}, "parse.masked_digits": {MaskedDigits: -1},
 	} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: bad})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := New(link); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s: %v", key, err)
-		}
+		formatstest.Refuses(t, model, New, bad, key)
 	}
 	for scale, want := range map[int]string{0: "", 1: "550", 100: "5.50", 10000: "0.0550"} {
 		p := formatstest.New(t, model, New, func(s *pbx.Settings) { s.Parse.ChargeScale, s.Parse.Currency = scale, "EUR" })

@@ -2,7 +2,6 @@ package oxe
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -36,46 +35,24 @@ func FuzzParse(f *testing.F) {
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	switch r.Outcome {
-	case formats.Ignored:
-		return "ignored " + r.Reason
-	case formats.Dead:
-		return "dead " + r.Reason
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s", word(c.RecordRole), word(c.Direction), word(c.Network), word(c.Disposition))
-	fmt.Fprintf(&b, " %s ring %d talk %d line %d", c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds)
-	fmt.Fprintf(&b, " %s>%s ext %s", c.CallingNumber, c.CalledNumber, c.Extension)
-	for _, f := range []struct{ name, value string }{
-		{"did", c.Did},
-		{"dialed", c.DialedNumber},
-		{"group", c.GroupNumber},
-		{"outside", c.ExternalNumber},
-		{"e164", c.ExternalE164},
-		{"trunk", c.Trunk},
-		{"of", c.TrunkGroup},
-		{"out", c.TrunkOut},
-		{"transferred", c.TransferredFrom},
-		{"redirected", c.RedirectedFrom},
-		{"pays", c.ChargedTo},
-		{"account", c.AccountCode},
-		{"amount", c.ChargeAmount},
-	} {
-		if f.value != "" {
-			fmt.Fprintf(&b, " %s %s", f.name, f.value)
-		}
-	}
-	if c.ChargeUnits > 0 {
-		fmt.Fprintf(&b, " units %d", c.ChargeUnits)
-	}
-	for _, w := range c.Warnings {
-		b.WriteString(" " + strings.TrimPrefix(w.String(), "WARNING_"))
-	}
-	return b.String()
+	head := fmt.Sprintf("%s %s ring %d talk %d line %d %s>%s ext %s", formatstest.Words(c.RecordRole, c.Direction, c.Network, c.Disposition),
+		c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds, c.CallingNumber, c.CalledNumber, c.Extension)
+	return formatstest.Condensed(c, r, head,
+		"did", c.Did,
+		"dialed", c.DialedNumber,
+		"group", c.GroupNumber,
+		"outside", c.ExternalNumber,
+		"e164", c.ExternalE164,
+		"trunk", c.Trunk,
+		"of", c.TrunkGroup,
+		"out", c.TrunkOut,
+		"transferred", c.TransferredFrom,
+		"redirected", c.RedirectedFrom,
+		"pays", c.ChargedTo,
+		"account", c.AccountCode,
+		"amount", c.ChargeAmount,
+		"units", formatstest.Count(c.ChargeUnits),
+	)
 }
 
 func parse(t testing.TB, p formats.Parser, raw string) (*trunklinev1.Cdr, formats.Result) {

@@ -200,7 +200,7 @@ func (c *call) recordDigits(raw []byte, cdr *trunklinev1.Cdr) (bad formats.Resul
 
 // recordRest reads what decides nothing about the bill.
 func (p *parser) recordRest(raw []byte, text string, cdr *trunklinev1.Cdr, c *call) {
-	if c.name = strings.Trim(p.text(cdr, text[recName.first-1:recName.last]), " "); strings.ContainsFunc(c.name, func(r rune) bool { return r < ' ' }) {
+	if c.name = strings.Trim(p.link.DecodeField(cdr, text[recName.first-1:recName.last]), " "); strings.ContainsFunc(c.name, func(r rune) bool { return r < ' ' }) {
 		odd(cdr, "user_name", strings.TrimSpace(c.name))
 		c.name = ""
 	}

@@ -185,25 +185,15 @@ func TestSettings(t *testing.T) {
 		"fields=skip:1,skip:1,charged_user,type,date,time,duration": "",
 		"fields=type,date,time,duration":                            "charged_user",
 	} {
-		s := pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris"}
+		var s pbx.Settings
 		if err := s.Set(set); err != nil {
 			t.Fatal(err)
 		}
-		link, err := kit.NewLink(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err = New(link); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+		if err := formatstest.Try(t, model, New, s.Parse); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", set, err, want)
 		}
 	}
-	link, err := kit.NewLink(pbx.Settings{Model: model, Timezone: "UTC", Parse: pbx.Parse{TimeIs: "middle"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(link); err == nil || !strings.Contains(err.Error(), "parse.time_is") {
-		t.Errorf("time_is middle: %v", err)
-	}
+	formatstest.Refuses(t, model, New, pbx.Parse{TimeIs: "middle"}, "parse.time_is")
 }
 
 func TestValues(t *testing.T) {

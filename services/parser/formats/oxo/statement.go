@@ -3,7 +3,6 @@ package oxo
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
@@ -190,7 +189,7 @@ func (p *parser) statementCharges(cdr *trunklinev1.Cdr, c *call) formats.Result 
 	if c.cost, ok = amount(v[colCost]); !ok {
 		return p.bad("bad_cost", colCost, "a decimal number")
 	}
-	if c.account = p.text(cdr, v[colAccount]); strings.IndexByte(c.account, ' ') >= 0 {
+	if c.account = p.link.DecodeField(cdr, v[colAccount]); strings.IndexByte(c.account, ' ') >= 0 {
 		return p.bad("misaligned_columns", colAccount, "one code")
 	}
 	return formats.Result{}
@@ -199,44 +198,30 @@ func (p *parser) statementCharges(cdr *trunklinev1.Cdr, c *call) formats.Result 
 // statementRest reads what decides nothing about the bill.
 func (p *parser) statementRest(cdr *trunklinev1.Cdr, c *call) {
 	v := &p.print.values
-	c.name = p.text(cdr, v[colName])
+	c.name = p.link.DecodeField(cdr, v[colName])
 	if c.services = printedServices(v[colServices]); c.services == "" && v[colServices] != "" {
-		odd(cdr, "additional_services", p.text(cdr, v[colServices]))
+		odd(cdr, "additional_services", p.link.DecodeField(cdr, v[colServices]))
 	}
 	switch s := v[colService]; {
 	case s == "" || s == "ST":
 	case len(s) == 2 && s[0] == 'T':
 		c.data = true
 	default:
-		odd(cdr, "service", p.text(cdr, s))
+		odd(cdr, "service", p.link.DecodeField(cdr, s))
 	}
 	switch m := v[colMode]; m {
 	case "", "M":
 	case "I", "R":
 		kit.Attribute(cdr, "dialling_mode", m)
 	default:
-		odd(cdr, "dialling_mode", p.text(cdr, m))
+		odd(cdr, "dialling_mode", p.link.DecodeField(cdr, m))
 	}
-	kit.Attribute(cdr, "operator", p.text(cdr, v[colOperator]))
+	kit.Attribute(cdr, "operator", p.link.DecodeField(cdr, v[colOperator]))
 	if node := v[colNode]; kit.Digits(node) || node == "" {
 		cdr.Node = strings.TrimLeft(node, "0")
 	} else {
-		odd(cdr, "node", p.text(cdr, node))
+		odd(cdr, "node", p.link.DecodeField(cdr, node))
 	}
-}
-
-// text decodes what may hold any bytes.
-func (p *parser) text(cdr *trunklinev1.Cdr, s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			out, ok := p.link.Text.Decode([]byte(s))
-			if !ok {
-				kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-			}
-			return out
-		}
-	}
-	return s
 }
 
 // printedServices are the letters without the blanks among them; empty where

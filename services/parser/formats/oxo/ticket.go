@@ -15,10 +15,7 @@ type values [slots]leaf
 
 // ticket reads an XML ticket.
 func (p *parser) ticket(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
-	text, ok := p.link.Text.Decode(t.Raw)
-	if !ok {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
+	text := p.link.Decode(cdr, t.Raw)
 	nested, fault := p.xml.read(text)
 	if fault != nil {
 		return formats.Die(fault.reason, fault.text)

@@ -59,7 +59,7 @@ func (p *parser) day(s string, near time.Time) (w kit.Wall, reason, err string) 
 		}
 		return w, "", ""
 	}
-	var possible, fresh candidates
+	var possible, fresh kit.Dates
 	for _, o := range orders {
 		w := o.wall(places)
 		if !w.Valid() {
@@ -71,33 +71,20 @@ func (p *parser) day(s string, near time.Time) (w kit.Wall, reason, err string) 
 				continue
 			}
 			if age < recent+clockError { // the day began up to a day before the call
-				fresh.add(w)
+				fresh.Add(w)
 			}
 		}
-		possible.add(w)
+		possible.Add(w)
 	}
 	switch {
-	case fresh.n == 1:
-		return fresh.wall, "", ""
-	case fresh.n == 0 && possible.n == 1:
-		return possible.wall, "", ""
-	case possible.n == 0:
+	case fresh.N == 1:
+		return fresh.Wall, "", ""
+	case fresh.N == 0 && possible.N == 1:
+		return possible.Wall, "", ""
+	case possible.N == 0:
 		return w, "bad_date", fmt.Sprintf("columns 1 to 8: %s is no date up to the ticket's receipt, in whatever order", s[:8])
 	}
 	return w, "date_ambiguous", fmt.Sprintf("columns 1 to 8: %s can be read as several dates: set parse.date_order to dmy, mdy, ymd or ydm, as in the PBX's SMDR Options", s[:8])
-}
-
-// candidates counts different dates.
-type candidates struct {
-	wall kit.Wall
-	n    int
-}
-
-func (c *candidates) add(w kit.Wall) {
-	if c.n == 0 || c.wall != w {
-		c.wall = w
-		c.n++
-	}
 }
 
 // hour reads `17:18  ` and `05:18PM` into the wall time.

@@ -14,7 +14,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 	"trunkline.internal/services/parser/formats/panasonic"
 )
 
@@ -87,8 +86,8 @@ func TestFields(t *testing.T) {
 		}
 		got := want{
 			c.StartTime.AsTime().Format(time.DateTime), c.EndTime.AsTime().Format(time.DateTime), c.RingSeconds, c.TalkSeconds,
-			strings.TrimPrefix(c.Direction.String(), "DIRECTION_"), strings.TrimPrefix(c.RecordRole.String(), "RECORD_ROLE_"),
-			strings.TrimPrefix(c.Disposition.String(), "DISPOSITION_"),
+			formatstest.Words(c.Direction), formatstest.Words(c.RecordRole),
+			formatstest.Words(c.Disposition),
 			c.CallingNumber, c.CalledNumber, c.ExternalNumber, c.Extension, c.Trunk, c.ChargeAmount, c.ChargeCurrency, c.ExternalE164,
 			c.AccountCode, c.Masked, fmt.Sprint(c.Warnings),
 		}
@@ -208,13 +207,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("currency %q, attributes %v", c.ChargeCurrency, c.Attributes)
 	}
 	for _, bad := range []pbx.Parse{{DateOrder: "xyz"}, {TimeIs: "middle"}} {
-		link, err := kit.NewLink(pbx.Settings{Site: "a", Link: "b", Model: "panasonic-kx", Timezone: "UTC", Parse: bad})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err = panasonic.New(link); err == nil || !strings.Contains(err.Error(), "parse.") {
-			t.Errorf("%+v: %v", bad, err)
-		}
+		formatstest.Refuses(t, "panasonic-kx", panasonic.New, bad, "parse.")
 	}
 }
 
@@ -273,7 +266,7 @@ func TestSamples(t *testing.T) {
 				inbound++
 			}
 			calls = append(calls, fmt.Sprintf("%s %s %s %s>%s %d+%d %s", c.StartTime.AsTime().Format("2006-01-02 15:04"),
-				strings.TrimPrefix(c.Direction.String(), "DIRECTION_"), strings.TrimPrefix(c.Disposition.String(), "DISPOSITION_"),
+				formatstest.Words(c.Direction), formatstest.Words(c.Disposition),
 				c.CallingNumber, c.CalledNumber, c.RingSeconds, c.TalkSeconds, c.Trunk))
 			return true
 		}); err != nil {

@@ -2,7 +2,6 @@ package shoretel_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 	"trunkline.internal/services/parser/formats/shoretel"
 )
 
@@ -31,34 +29,19 @@ func parse(t testing.TB, p formats.Parser, raw string) (*trunklinev1.Cdr, format
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	if r.Outcome != formats.CDR {
-		return []string{"", "ignored ", "dead "}[r.Outcome] + r.Reason
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	s := fmt.Sprintf("%s %s %s %s ring %d talk %d line %d %s>%s ext %s trunk %s/%s", word(c.RecordRole), word(c.Direction), word(c.Disposition),
+	head := fmt.Sprintf("%s %s ring %d talk %d line %d %s>%s ext %s trunk %s/%s", formatstest.Words(c.RecordRole, c.Direction, c.Disposition),
 		c.StartTime.AsTime().Format(time.RFC3339), c.RingSeconds, c.TalkSeconds, c.LineSeconds, c.CallingNumber, c.CalledNumber, c.Extension, c.TrunkGroup, c.Trunk)
-	for _, f := range []struct{ name, value string }{
-		{"out", c.TrunkOut},
-		{"did", c.Did},
-		{"e164", c.ExternalE164},
-		{"name", c.ExtensionName},
-		{"group", c.GroupNumber},
-		{"from", c.TransferredFrom},
-		{"to", c.TransferredTo},
-		{"account", c.AccountCode},
-		{"key", c.CallKey},
-	} {
-		if f.value != "" {
-			s += " " + f.name + " " + f.value
-		}
-	}
-	for _, w := range c.Warnings {
-		s += " " + strings.TrimPrefix(w.String(), "WARNING_")
-	}
-	return s
+	return formatstest.Condensed(c, r, head,
+		"out", c.TrunkOut,
+		"did", c.Did,
+		"e164", c.ExternalE164,
+		"name", c.ExtensionName,
+		"group", c.GroupNumber,
+		"from", c.TransferredFrom,
+		"to", c.TransferredTo,
+		"account", c.AccountCode,
+		"key", c.CallKey,
+	)
 }
 
 // record75 and record61 print a record as the guides' tables do: columns from 1,
@@ -189,22 +172,12 @@ func TestSettings(t *testing.T) {
 	for key, bad := range map[string]pbx.Parse{
 		"parse.date_order": {DateOrder: "dmy"}, "parse.time_is": {TimeIs: "end"}, "parse.clock": {Clock: 12},
 	} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: bad})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := shoretel.New(link); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s: %v", key, err)
-		}
+		formatstest.Refuses(t, model, shoretel.New, bad, key)
 	}
 }
 
 // The sample records, where their folder is given.
 func TestSamples(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join(formatstest.Samples(t, model), "legacy-75.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := []string{
 		"CALL INBOUND UNSPECIFIED 2016-09-15T12:59:58Z ring 0 talk 151 line 0 6125551212>405 ext 405 trunk 2/17 e164 +16125551212 key 65539@2016-09-15T08:59:58 AUTO_ANSWER",
 		"CALL OUTBOUND UNSPECIFIED 2016-09-15T13:01:02Z ring 0 talk 47 line 0 412>16125559876 ext 412 trunk 2/18 e164 +16125559876 account 4401 key 65540@2016-09-15T09:01:02",
@@ -214,15 +187,8 @@ func TestSamples(t *testing.T) {
 		"COPY TRANSIT UNSPECIFIED 2016-09-16T11:05:00Z ring 0 talk 240 line 0 6125551212> ext 500 trunk 12/19 key 65544@2016-09-16T07:05:00",
 		"CALL TRANSIT UNSPECIFIED 2016-09-16T11:05:00Z ring 0 talk 240 line 0 >16125550000 ext 500 trunk 2/ out 20 e164 +16125550000 key 65544@2016-09-16T07:05:00",
 	}
-	p, n := formatstest.New(t, model, shoretel.New, newYork), 0
-	err = cut.Each(cut.Lines, b, func(_ int, raw []byte) bool {
-		if got := show(parse(t, p, string(raw))); n < len(want) && got != want[n] {
-			t.Errorf("%d\ngot  %s\nwant %s", n+1, got, want[n])
-		}
-		n++
-		return true
-	})
-	if err != nil || n != len(want) {
-		t.Errorf("%d records, want %d; %v", n, len(want), err)
-	}
+	p := formatstest.New(t, model, shoretel.New, newYork)
+	formatstest.Sample(t, filepath.Join(formatstest.Samples(t, model), "legacy-75.log"), cut.Lines, func(raw []byte) string {
+		return show(parse(t, p, string(raw)))
+	}, want...)
 }

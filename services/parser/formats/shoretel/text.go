@@ -3,7 +3,6 @@ package shoretel
 import (
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
@@ -57,14 +56,14 @@ func (p *parser) text(t *formats.Ticket, cdr *trunklinev1.Cdr, line string) form
 	p.begin(cdr, start)
 	p.end(cdr, start.Add(time.Duration(seconds)*time.Second))
 
-	cdr.CallId = p.decode(cdr, get(line, l.id))
+	cdr.CallId = p.link.DecodeField(cdr, get(line, l.id))
 	cdr.CallKey = callKey(cdr.CallId, wall)
-	cdr.Extension = p.decode(cdr, get(line, l.extension))
-	cdr.AccountCode = p.decode(cdr, get(line, l.account))
+	cdr.Extension = p.link.DecodeField(cdr, get(line, l.extension))
+	cdr.AccountCode = p.link.DecodeField(cdr, get(line, l.account))
 	cdr.RecordRole = trunklinev1.RecordRole_RECORD_ROLE_CALL
-	dialed, caller := p.decode(cdr, get(line, l.dialed)), p.decode(cdr, get(line, l.caller))
-	trunk := p.decode(cdr, get(line, l.member))
-	cdr.TrunkGroup = p.decode(cdr, get(line, l.group))
+	dialed, caller := p.link.DecodeField(cdr, get(line, l.dialed)), p.link.DecodeField(cdr, get(line, l.caller))
+	trunk := p.link.DecodeField(cdr, get(line, l.member))
+	cdr.TrunkGroup = p.link.DecodeField(cdr, get(line, l.group))
 	switch get(line, l.direction) {
 	case inbound:
 		cdr.Direction = trunklinev1.Direction_DIRECTION_INBOUND
@@ -103,20 +102,6 @@ func untold(cdr *trunklinev1.Cdr, seconds uint32) {
 	default:
 		cdr.TalkSeconds = seconds
 	}
-}
-
-// decode reads a field that may hold more than ASCII. Columns are bytes.
-func (p *parser) decode(cdr *trunklinev1.Cdr, s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			text, ok := p.link.Text.Decode([]byte(s))
-			if !ok {
-				kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-			}
-			return text
-		}
-	}
-	return s
 }
 
 // check makes sure that every field stands where its layout says.

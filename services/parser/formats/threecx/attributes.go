@@ -46,7 +46,7 @@ func (p *parser) attributes(cdr *trunklinev1.Cdr, c *call) {
 	}
 	more, whole := p.chain(c)
 	if more {
-		kit.Attribute(cdr, "chain", trim(strings.TrimPrefix(col[chain], chainHead)))
+		kit.Attribute(cdr, "chain", kit.Trim(strings.TrimPrefix(col[chain], chainHead)))
 	}
 	if !whole || p.order.at[fromType] > 0 && col[fromType] == "" {
 		kit.Warn(cdr, trunklinev1.Warning_WARNING_SHORT_TICKET)
@@ -99,7 +99,7 @@ func (p *parser) chain(c *call) (more, whole bool) {
 		if text[i] != ';' && text[i] != ',' && text[i] != '\'' {
 			continue
 		}
-		one := trim(text[begin:i])
+		one := kit.Trim(text[begin:i])
 		begin = i + 1
 		number := strings.TrimPrefix(one, "Ext.")
 		switch {

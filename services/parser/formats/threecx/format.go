@@ -91,12 +91,9 @@ func New(link *kit.Link) (formats.Parser, error) {
 
 // Parse reads one ticket.
 func (p *parser) Parse(t *formats.Ticket, cdr *trunklinev1.Cdr) formats.Result {
-	text, clean := p.link.Text.Decode(t.Raw)
-	if !clean {
-		kit.Warn(cdr, trunklinev1.Warning_WARNING_CHARSET)
-	}
+	text := p.link.Decode(cdr, t.Raw)
 	text = strings.TrimPrefix(text, "\ufeff")
-	if trim(text) == "" {
+	if kit.Trim(text) == "" {
 		return formats.Ignore("blank")
 	}
 	var odd bool
@@ -142,7 +139,7 @@ func (p *parser) columns(cdr *trunklinev1.Cdr) (formats.Result, bool) {
 
 func isHeader(columns []string) bool {
 	for _, c := range columns {
-		if _, ok := fieldOf(trim(c)); !ok {
+		if _, ok := fieldOf(kit.Trim(c)); !ok {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package threecx
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/formatstest"
-	"trunkline.internal/services/parser/formats/kit"
 )
 
 const model = "3cx"
@@ -24,44 +22,25 @@ func TestTickets(t *testing.T) { formatstest.Run(t, New) }
 
 // show prints what the tables assert.
 func show(c *trunklinev1.Cdr, r formats.Result) string {
-	switch r.Outcome {
-	case formats.Ignored:
-		return "ignored " + r.Reason
-	case formats.Dead:
-		return "dead " + r.Reason
-	}
-	word := func(s fmt.Stringer) string {
-		_, w, _ := strings.Cut(strings.TrimPrefix(s.String(), "RECORD_"), "_")
-		return w
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s", word(c.RecordRole), word(c.Direction), word(c.Network), word(c.Disposition))
-	fmt.Fprintf(&b, " %s-%s ring %d talk %d", c.StartTime.AsTime().Format(time.DateTime), c.EndTime.AsTime().Format("15:04:05"), c.RingSeconds, c.TalkSeconds)
+	head := fmt.Sprintf("%s %s-%s ring %d talk %d", formatstest.Words(c.RecordRole, c.Direction, c.Network, c.Disposition),
+		c.StartTime.AsTime().Format(time.DateTime), c.EndTime.AsTime().Format("15:04:05"), c.RingSeconds, c.TalkSeconds)
 	if c.QueueSeconds > 0 {
-		fmt.Fprintf(&b, " queue %d", c.QueueSeconds)
+		head += fmt.Sprintf(" queue %d", c.QueueSeconds)
 	}
-	fmt.Fprintf(&b, " %s>%s", c.CallingNumber, c.CalledNumber)
-	for _, f := range [...]struct{ name, value string }{
-		{"ext", c.Extension},
-		{"group", c.GroupNumber},
-		{"did", c.Did},
-		{"outside", c.ExternalE164},
-		{"trunk", c.Trunk},
-		{"out", c.TrunkOut},
-		{"from", c.TransferredFrom},
-		{"to", c.TransferredTo},
-		{"redirected", c.RedirectedFrom},
-		{"account", c.AccountCode},
-		{"charge", c.ChargeAmount},
-	} {
-		if f.value != "" {
-			fmt.Fprintf(&b, " %s %s", f.name, f.value)
-		}
-	}
-	for _, w := range c.Warnings {
-		b.WriteString(" " + strings.TrimPrefix(w.String(), "WARNING_"))
-	}
-	return b.String()
+	head += " " + c.CallingNumber + ">" + c.CalledNumber
+	return formatstest.Condensed(c, r, head,
+		"ext", c.Extension,
+		"group", c.GroupNumber,
+		"did", c.Did,
+		"outside", c.ExternalE164,
+		"trunk", c.Trunk,
+		"out", c.TrunkOut,
+		"from", c.TransferredFrom,
+		"to", c.TransferredTo,
+		"redirected", c.RedirectedFrom,
+		"account", c.AccountCode,
+		"charge", c.ChargeAmount,
+	)
 }
 
 func parse(t testing.TB, p formats.Parser, ticket string) (*trunklinev1.Cdr, formats.Result) {
@@ -192,13 +171,7 @@ func TestNew(t *testing.T) {
 		{pbx.Parse{Fields: []string{"time-start", "time_start"}}, "twice"},
 		{pbx.Parse{Fields: []string{"time-start", "time-answered", "time-end", "from-no"}}, "to-no is missing"},
 	} {
-		link, err := kit.NewLink(pbx.Settings{Site: "lyon", Link: "test", Model: model, Timezone: "Europe/Paris", Parse: tc.parse})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := New(link); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%+v: %v, want %s", tc.parse, err, tc.want)
-		}
+		formatstest.Refuses(t, model, New, tc.parse, tc.want)
 	}
 }
 
@@ -231,30 +204,15 @@ func TestSamples(t *testing.T) {
 			"OUTBOUND ANSWERED 08:18:30 ring 16 talk 16 ext 111 trunk 10001 charge 0.28 key 23209",
 		}},
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, tc.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, n := formatstest.New(t, model, New), 0
-		err = cut.Each(cut.Lines, b, func(_ int, raw []byte) bool {
+		p := formatstest.New(t, model, New)
+		formatstest.Sample(t, filepath.Join(dir, tc.file), cut.Lines, func(raw []byte) string {
 			c, r := formatstest.Check(t, p, &formats.Ticket{Raw: raw})
 			if r.Outcome != formats.CDR {
-				t.Fatalf("%s %d: %+v", tc.file, n+1, r)
+				t.Fatalf("%s: %+v", tc.file, r)
 			}
-			got := fmt.Sprintf("%s %s %s ring %d talk %d ext %s trunk %s charge %s key %s", strings.TrimPrefix(c.Direction.String(), "DIRECTION_"), strings.TrimPrefix(c.Disposition.String(), "DISPOSITION_"),
-				c.StartTime.AsTime().Format("15:04:05"), c.RingSeconds, c.TalkSeconds, c.Extension, c.Trunk, c.ChargeAmount, r.Key[0])
-			for _, w := range c.Warnings {
-				got += " " + strings.TrimPrefix(w.String(), "WARNING_")
-			}
-			if n >= len(tc.want) || got != tc.want[n] {
-				t.Errorf("%s %d: %s", tc.file, n+1, got)
-			}
-			n++
-			return true
-		})
-		if err != nil || n != len(tc.want) {
-			t.Errorf("%s: %d tickets, want %d; %v", tc.file, n, len(tc.want), err)
-		}
+			return formatstest.Condensed(c, r, fmt.Sprintf("%s %s ring %d talk %d ext %s trunk %s charge %s key %s", formatstest.Words(c.Direction, c.Disposition),
+				c.StartTime.AsTime().Format("15:04:05"), c.RingSeconds, c.TalkSeconds, c.Extension, c.Trunk, c.ChargeAmount, r.Key[0]))
+		}, tc.want...)
 	}
 }
 

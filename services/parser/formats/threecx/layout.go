@@ -221,7 +221,7 @@ func (o *order) shifted(columns []string, more int) (f field, column string, fou
 		if o.names > 0 && i >= o.name+o.names {
 			i += more
 		}
-		return trim(columns[i])
+		return kit.Trim(columns[i])
 	}
 	if get(fromType) == "" && (get(toType) != "" || get(finalType) != "") {
 		return fromType, "", true
@@ -267,7 +267,7 @@ func recognise(columns []string) *order {
 
 // isWord tells a type or a reason: a letter, then letters, `_` and digits.
 func isWord(s string) bool {
-	s = trim(s)
+	s = kit.Trim(s)
 	for i := range len(s) {
 		c := s[i] | 0x20
 		if (c < 'a' || c > 'z') && (i == 0 || s[i] != '_' && (s[i] < '0' || s[i] > '9')) {
@@ -277,7 +277,7 @@ func isWord(s string) bool {
 	return true
 }
 
-func isAmount(s string) bool { return trim(s) == "" || strings.ContainsAny(s, "0123456789") }
+func isAmount(s string) bool { return kit.Trim(s) == "" || strings.ContainsAny(s, "0123456789") }
 
 const chainHead = "Chain:"
 
@@ -286,24 +286,13 @@ func noChain(s string) bool { return !strings.HasPrefix(s, chainHead) }
 // isChain tells `Chain: Ext.201;0199001234;`. Each party ends with a semicolon;
 // collectors that rewrite tickets put a comma there.
 func isChain(s string) bool {
-	s = trim(s)
+	s = kit.Trim(s)
 	return s == "" || strings.HasPrefix(s, chainHead) && strings.IndexByte(";,", s[len(s)-1]) >= 0
 }
 
 // noType tells what is neither a chain nor a party's type. How the agents in
 // missed-queue-calls are told apart is not documented.
-func noType(s string) bool { return noChain(s) && kindOf(trim(s)) == unknown }
-
-// trim takes the blanks off: an empty column may be printed as one.
-func trim(s string) string {
-	for s != "" && s[0] == ' ' {
-		s = s[1:]
-	}
-	for s != "" && s[len(s)-1] == ' ' {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func noType(s string) bool { return noChain(s) && kindOf(kit.Trim(s)) == unknown }
 
 // split cuts a line at its commas. 3CX does not quote, some collectors do. odd
 // tells a quote where quoting has none: it is a character then.

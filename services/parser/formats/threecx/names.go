@@ -3,6 +3,8 @@ package threecx
 import (
 	"slices"
 	"strings"
+
+	"trunkline.internal/services/parser/formats/kit"
 )
 
 // align puts the columns into their fields. Where there are more than the order
@@ -21,12 +23,12 @@ func (p *parser) align(o *order) (more int, ok bool) {
 			}
 			i += more
 		}
-		p.col[f] = trim(p.split[i])
+		p.col[f] = kit.Trim(p.split[i])
 	}
 	if more == 0 {
 		for i := range o.names {
 			column := p.split[o.name+i]
-			ok = ok && (!strings.HasPrefix(column, " ") || trim(column) == "")
+			ok = ok && (!strings.HasPrefix(column, " ") || kit.Trim(column) == "")
 		}
 	} else if !p.join(o, p.split[o.name:o.name+o.names+more]) {
 		ok = false
@@ -42,8 +44,8 @@ func (p *parser) join(o *order, parts []string) bool {
 	ends, ok := p.namesEnd(o, parts)
 	for i, from := 0, 0; ok && i < o.names; i++ {
 		name := parts[from:ends[i]]
-		ok = len(name) == 1 || !slices.ContainsFunc(name, func(s string) bool { return trim(s) == "" })
-		p.col[o.fields[o.name+i]] = trim(strings.Join(name, ","))
+		ok = len(name) == 1 || !slices.ContainsFunc(name, func(s string) bool { return kit.Trim(s) == "" })
+		p.col[o.fields[o.name+i]] = kit.Trim(strings.Join(name, ","))
 		from = ends[i]
 	}
 	return ok

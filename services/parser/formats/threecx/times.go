@@ -27,7 +27,7 @@ func readTime(s string) (w kit.Wall, ok bool) {
 }
 
 func isTime(s string) bool {
-	_, ok := readTime(trim(s))
+	_, ok := readTime(kit.Trim(s))
 	return ok
 }
 
