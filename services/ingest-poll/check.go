@@ -132,7 +132,7 @@ func (nobody) Publish(context.Context, ...*nats.Msg) error {
 // examineReceiver looks at the port that the PBX comes to, and at the folder of
 // what it brought.
 func examineReceiver(ctx context.Context, r *examine.Report, l *link.Link, c *config.Receiver, w pbx.Wire, data string) *Newest {
-	if _, ok := r.Password(c.Password); !ok {
+	if _, ok := r.Password(c.User, c.Secret); !ok {
 		return nil
 	}
 	examineListening(r, "tcp", c.Listen)

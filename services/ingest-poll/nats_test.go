@@ -1,12 +1,19 @@
 package ingestpoll
 
 import (
+	"log/slog"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/natsd"
+	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/ingest-poll/internal/kit"
 )
 
@@ -45,4 +52,30 @@ func TestNATSThatRestarts(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(whole, ".trunkline-aside")); !os.IsNotExist(err) {
 		t.Errorf("aside: %v", err)
 	}
+}
+
+// Whoever posts before NATS was there once is told to come again.
+func TestPostsBeforeNATS(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	b, err := bus.Connect(bus.Config{URL: "nats://" + nobody.Addr().String(), Name: "test", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	s := newService(t, &kit.NATS{Bus: b, Tickets: b.NewCommitter(wire.StreamTickets)}, nil, config.LinkOf{
+		Link: &config.Link{ID: "ucm", Model: "grandstream-ucm", HTTPServer: &config.HTTPServer{Listen: "127.0.0.1:0", Path: "/a"}}, Site: site(),
+	})
+	run(t, s)
+	await(t, "an answer", func() bool {
+		res, err := http.Post("http://"+s.links[0].State(false).Place+"/a", "text/plain", strings.NewReader("{}"))
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusServiceUnavailable
+	})
 }

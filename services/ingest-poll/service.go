@@ -108,6 +108,7 @@ func (s *Service) poll(of config.LinkOf, meters *link.Meters) (*poll, error) {
 		Publisher: s.deps.Tickets,
 		Positions: func() *bus.Positions { return s.deps.Bus.Positions },
 		Log:       s.deps.Log, Now: time.Now, Metrics: meters.Of(of.Site.ID, of.ID),
+		Hide: hider(of),
 		Health: func(err error) {
 			if s.deps.SetHealth != nil {
 				s.deps.SetHealth(of.Site.ID+"/"+of.ID, err)

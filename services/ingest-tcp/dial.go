@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -80,10 +81,16 @@ func (d *dialer) keep(leased, life context.Context) {
 	}
 }
 
-// tcpWay is a PBX that gives its tickets at once, or after a log-in.
-type tcpWay struct{ *link }
+// fewRefusals is how often a PBX may refuse a log-in before it locks us out.
+const fewRefusals = 3
 
-func (d tcpWay) once(leased, life context.Context) outcome {
+// tcpWay is a PBX that gives its tickets at once, or after a log-in.
+type tcpWay struct {
+	*link
+	refusals int // of the log-in, since the last one that went well
+}
+
+func (d *tcpWay) once(leased, life context.Context) outcome {
 	password, err := d.password()
 	if err != nil {
 		d.countDial("no_password")
@@ -98,6 +105,9 @@ func (d tcpWay) once(leased, life context.Context) outcome {
 	early, came, err := dialogue.Run(leased, conn, from.Reader)
 	if err != nil {
 		conn.Close()
+		if len(early) > 0 {
+			d.newSession(conn, nothing{}).serve(life, life, early, came)
+		}
 		if leased.Err() != nil {
 			return outcome{}
 		}
@@ -108,7 +118,10 @@ func (d tcpWay) once(leased, life context.Context) outcome {
 		begin := time.Now()
 		ended := s.serve(leased, life, early, came)
 		switch {
+		case s.err != nil:
+			return ended, outcome{s.acked > 0, 0, fmt.Errorf("link %s at %s: %w", d.link, s.name, s.err)}
 		case !hungUp(ended) || time.Since(begin) >= d.timing.hangUp || s.acked >= fewLines:
+			d.refusals = 0
 			return ended, outcome{delivered: s.acked > 0}
 		case len(d.model.Login) > 0:
 			return ended, d.loginFailed(errors.New("the PBX hung up right after it: is the password right? set password_env or password_file"))
@@ -117,14 +130,24 @@ func (d tcpWay) once(leased, life context.Context) outcome {
 	})
 }
 
-func (d tcpWay) loginFailed(err error) outcome {
+// nothing is the source of a connection that has ended.
+type nothing struct{}
+
+func (nothing) next(gate) ([]byte, error) { return nil, io.EOF }
+func (nothing) whole(string) bool         { return false }
+
+func (d *tcpWay) loginFailed(err error) outcome {
 	// Many PBXs lock their port after a few wrong passwords.
-	pause := d.timing.rejected + rand.N(d.timing.rejected/4+1)
+	pause := d.timing.rejected
+	if d.refusals++; d.refusals >= fewRefusals {
+		pause = max(pause, d.timing.locked)
+	}
+	pause += rand.N(pause/4 + 1)
 	return outcome{pause: pause, err: fmt.Errorf("link %s at %s: log-in failed: %w", d.link, d.addr, err)}
 }
 
 // password is the configured one, else the factory's.
-func (d tcpWay) password() (string, error) {
+func (d *tcpWay) password() (string, error) {
 	if !d.needsPassword() {
 		return "", nil
 	}

@@ -287,3 +287,48 @@ func TestLostLease(t *testing.T) {
 	_, incomplete := r.lines()
 	same(t, incomplete, []string{"cut-off hal"})
 }
+
+// A PBX that has refused a log-in a few times is left alone for longer, until one
+// goes well.
+func TestNotLockedOut(t *testing.T) {
+	r := newRig(t, false)
+	var tries atomic.Int32
+	p := newServer(t, func(c net.Conn, n int) {
+		tries.Add(1)
+		kx(c, false, "other")
+		untilClosed(c)
+	})
+	s := r.service(panasonic(p.Addr().String()))
+	s.timing.locked = time.Hour
+	r.run(s)
+	await(t, "a few attempts", func() bool { return tries.Load() == fewRefusals })
+	await(t, "the last one's error", func() bool {
+		return value(t, s.metrics.dials, map[string]string{"result": "login_failed"}) == fewRefusals
+	})
+	time.Sleep(5 * (s.timing.redial[1] + s.timing.rejected))
+	if n := tries.Load(); n != fewRefusals {
+		t.Errorf("%d attempts", n)
+	}
+}
+
+// Another PBX's tickets, in place of a log-in, are kept: it has forgotten them.
+func TestTicketsInPlaceOfALogin(t *testing.T) {
+	r := newRig(t, false)
+	want, text := numbered(0, 3)
+	many, flood := numbered(3, 1000)
+	p := newServer(t, func(c net.Conn, n int) {
+		switch n {
+		case 1:
+			io.WriteString(c, text+"hal")
+			return
+		case 2:
+			io.WriteString(c, flood) // no end, no prompt
+		}
+		untilClosed(c)
+	})
+	s := r.service(panasonic(p.Addr().String()))
+	r.run(s)
+	same(t, r.awaitLines(1003), append(want, many...))
+	_, incomplete := r.lines()
+	same(t, incomplete, []string{"cut-off hal"})
+}

@@ -102,7 +102,7 @@ func (r *rig) service(links ...config.LinkOf) *Service {
 	}
 	s.timing.settle = 100 * time.Millisecond
 	s.timing.redial = [2]time.Duration{10 * time.Millisecond, 40 * time.Millisecond}
-	s.timing.rejected = 20 * time.Millisecond
+	s.timing.rejected, s.timing.locked = 20*time.Millisecond, 40*time.Millisecond
 	s.timing.bind = [2]time.Duration{10 * time.Millisecond, 40 * time.Millisecond}
 	s.timing.refused = [2]time.Duration{10 * time.Millisecond, 40 * time.Millisecond}
 	s.timing.warnEvery = 0

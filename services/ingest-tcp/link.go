@@ -37,7 +37,6 @@ type link struct {
 	max       int
 	way       way           // how it is dialled; nil: it listens
 	announced chan struct{} // closed when the parser can know the settings
-	changed   chan struct{} // the settings did
 	listener  *listener     // of a link that listens
 	told      config.LinkOf // as it is configured now; what connects is as in LinkOf
 
@@ -50,6 +49,8 @@ type link struct {
 
 	mu         sync.Mutex
 	settings   pbx.Settings
+	edition    int                    // of the settings
+	announcing bool                   // somebody does
 	peers      map[*session]time.Time // since when
 	standby    bool                   // somebody else has the lease
 	refusals   []*trunklinev1.Refusal // newest first
@@ -75,7 +76,7 @@ func (s *Service) newLink(of config.LinkOf) (*link, error) {
 	}
 	l := &link{
 		LinkOf: of, Service: s, model: model, cutting: cutting, max: 1,
-		announced: make(chan struct{}), changed: make(chan struct{}, 1), told: of, ctx: context.Background(), peers: make(map[*session]time.Time), settings: of.Settings(),
+		announced: make(chan struct{}), told: of, ctx: context.Background(), peers: make(map[*session]time.Time), settings: of.Settings(),
 	}
 	if !pbx.ValidID(of.Site.ID) || !pbx.ValidID(of.ID) {
 		return nil, errors.New("ids are letters a-z, digits and hyphens, at most 63")
@@ -121,7 +122,7 @@ func (l *link) tcp() error {
 	}
 	l.wire, l.addr = pbx.TCPListen, tcp.Listen
 	if tcp.Dial != "" {
-		l.wire, l.addr, l.way = pbx.TCPDial, tcp.Dial, &tcpWay{l}
+		l.wire, l.addr, l.way = pbx.TCPDial, tcp.Dial, &tcpWay{link: l}
 	}
 	if _, _, err := net.SplitHostPort(l.addr); err != nil {
 		return fmt.Errorf("tcp: %q is no host:port", l.addr)
@@ -150,12 +151,12 @@ func (l *link) allows(peer netip.Addr) bool {
 }
 
 // announce publishes the link's settings, without which no parser touches its
-// tickets, and again whenever they change.
+// tickets, until there are no newer ones.
 func (l *link) announce(ctx context.Context) {
 	var back bus.Backoff
-	for once := false; ; {
+	for l.deps.Bus.Ready(ctx) == nil {
 		l.mu.Lock()
-		settings := l.settings
+		settings, edition := l.settings, l.edition
 		l.mu.Unlock()
 		put, cancel := context.WithTimeout(ctx, l.timing.putTimeout)
 		err := l.deps.Bus.Links.Put(put, settings)
@@ -168,16 +169,24 @@ func (l *link) announce(ctx context.Context) {
 			continue
 		}
 		back.Reset()
-		if !once {
-			once = true
-			close(l.announced)
-		}
-		select {
-		case <-l.changed:
-		case <-ctx.Done():
+		if l.isTold(edition) {
 			return
 		}
 	}
+}
+
+// isTold tells whether an edition of the settings, which is published now, is the
+// newest.
+func (l *link) isTold(edition int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.announced:
+	default:
+		close(l.announced)
+	}
+	l.announcing = l.edition != edition
+	return !l.announcing
 }
 
 // stand tells whether somebody else has the lease.
@@ -187,15 +196,17 @@ func (l *link) stand(by bool) {
 	l.standby = by
 }
 
-// retell gives the parser other settings.
-func (l *link) retell(settings pbx.Settings) {
+// tell gives the parser the settings.
+func (l *link) tell(settings pbx.Settings) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.settings = settings
-	l.mu.Unlock()
-	select {
-	case l.changed <- struct{}{}:
-	default:
+	l.edition++
+	if l.announcing || l.ctx.Err() != nil {
+		return
 	}
+	l.announcing = true
+	l.running.Go(func() { l.announce(l.ctx) })
 }
 
 // known waits until the link's settings are published; false when ctx ended
@@ -313,6 +324,9 @@ func (l *link) done(tickets, bytes, incomplete int, came time.Time) {
 	l.incomplete += uint64(incomplete)
 	if came.After(l.last) {
 		l.last = came
+	}
+	if tickets > incomplete && l.stuck == 0 {
+		l.err = nil
 	}
 }
 

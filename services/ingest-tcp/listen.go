@@ -187,6 +187,9 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 				}
 				ended := s.serve(s.ctx, s.life, nil, time.Time{})
 				s.count(ended)
+				if s.err != nil {
+					s.setErr(fmt.Errorf("link %s: the connection of %s was closed: %w", s.link, s.name, s.err))
+				}
 				s.deps.Log.Debug("a PBX has gone", "site", s.Site.ID, "link", s.ID, "peer", s.name, "why", ended)
 			}()
 		}

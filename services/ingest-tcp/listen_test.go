@@ -247,3 +247,24 @@ func TestAPortInUseIsBoundLater(t *testing.T) {
 	send(t, connect(t, s, "a"), "two\n")
 	r.awaitLines(2)
 }
+
+// Why a connection was closed is told until a ticket comes.
+func TestEndlessLineIsTold(t *testing.T) {
+	r := newRig(t, false)
+	s := r.service(listening("pbx"))
+	r.run(s)
+	c := connect(t, s, "pbx")
+	go func() { // until the other side has seen enough
+		for block := strings.Repeat("9", 64<<10); ; {
+			if _, err := io.WriteString(c, block); err != nil {
+				return
+			}
+		}
+	}()
+	await(t, "the reason", func() bool {
+		err := s.Links()[0].Err
+		return err != nil && strings.Contains(err.Error(), "lyon/pbx") && strings.Contains(err.Error(), "no line end in 1 MiB")
+	})
+	send(t, connect(t, s, "pbx"), "a ticket\r\n")
+	await(t, "the end of it", func() bool { return s.Links()[0].Err == nil })
+}

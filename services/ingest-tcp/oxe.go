@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trunkline.internal/pbx"
+	"trunkline.internal/proto/wire"
 )
 
 // Real-time accounting of an OmniPCX Enterprise, TCP port 2533. The vendor has
@@ -169,6 +170,7 @@ type oxeSource struct {
 	conn    net.Conn
 	buf     [oxeLongest]byte
 	partial bool // the connection ended inside a message
+	given   bool // a ticket has come
 }
 
 func (o *oxeSource) whole(string) bool { return !o.partial }
@@ -184,7 +186,8 @@ func (o *oxeSource) next(g gate) ([]byte, error) {
 		n := int(binary.BigEndian.Uint16(o.buf[:]))
 		switch {
 		case n > oxeLongest:
-			return nil, ending{"closed_not_oxe", fmt.Errorf("a message begins with % x: %w", o.buf[:2], errOXE)}
+			err := ending{"closed_not_oxe", fmt.Errorf("a message begins with % x: %w", o.buf[:2], errOXE)}
+			return o.astray(g), err
 		case n > oxeControl:
 			// A keep-alive that stands behind a ticket waits with it; one in front
 			// of it never does.
@@ -204,6 +207,7 @@ func (o *oxeSource) next(g gate) ([]byte, error) {
 			if n != oxeTicket {
 				o.unknown(n)
 			}
+			o.given = true
 			return message, nil
 		}
 		mine, err := o.control(message)
@@ -216,6 +220,23 @@ func (o *oxeSource) next(g gate) ([]byte, error) {
 		o.unknown(n)
 		return message, g.room()
 	}
+}
+
+// astray is what has come behind a length that is none, that one included: a
+// wrong length before it hides tickets in it, which the cutter finds.
+func (o *oxeSource) astray(g gate) []byte {
+	if !o.given {
+		return nil
+	}
+	o.partial = true
+	all := append([]byte(nil), o.buf[:2]...)
+	for len(all) < wire.MaxTicket && g.room() == nil && g.wait(o.timing.quiet) == nil {
+		n, err := o.conn.Read(o.buf[:])
+		if all = append(all, o.buf[:n]...); err != nil {
+			break
+		}
+	}
+	return all
 }
 
 // control handles a message of the dialogue. Not mine: it is none.

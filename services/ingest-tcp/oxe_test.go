@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -396,4 +397,30 @@ func BenchmarkOXE(b *testing.B) {
 	}
 	close(next)
 	b.ReportMetric(float64(sent)/b.Elapsed().Seconds(), "tickets/s")
+}
+
+// A wrong length hides no ticket: what has come behind it is kept, and the tickets
+// in it are found.
+func TestOXEWrongLength(t *testing.T) {
+	want := oxeTickets(0, 6)
+	for name, length := range map[string]string{"short": "\x01\xf4", "long": "\x03\xe8", "no length": "\xff\xff"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, false)
+			p := newCallServer(t, isMain, func(c net.Conn, p *callServer, n int) {
+				if n == 1 {
+					io.WriteString(c, framed(want[0])+length+want[1])
+					for _, m := range want[2:] {
+						io.WriteString(c, framed(m))
+					}
+				}
+				untilClosed(c)
+			})
+			s := r.service(oxeLink(p.Addr().String()))
+			s.timing.quiet = 100 * time.Millisecond
+			r.run(s)
+			await(t, "two connections", func() bool { return p.conns.Load() >= 2 })
+			whole, _ := r.oxeMessages()
+			same(t, slices.DeleteFunc(whole, func(m string) bool { return m == "\xff\xff" }), want)
+		})
+	}
 }

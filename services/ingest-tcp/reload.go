@@ -44,7 +44,7 @@ func (s *Service) apply(made []*link) (done config.Changes) {
 			}
 			done.Retold = append(done.Retold, l.String())
 			have.told = l.LinkOf
-			have.retell(l.Settings())
+			have.tell(l.Settings())
 			s.watch(have)
 			delete(old, l.String())
 		}

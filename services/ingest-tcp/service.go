@@ -56,6 +56,7 @@ type timing struct {
 	repeat     time.Duration // a frame may be one that was acknowledged
 	redial     [2]time.Duration
 	rejected   time.Duration // at least, after a failed log-in
+	locked     time.Duration // at least, after a few of them
 	bind       [2]time.Duration
 	refused    [2]time.Duration // publishing again what NATS refused
 	warnEvery  time.Duration
@@ -67,7 +68,7 @@ var usual = timing{
 	dialTime: 10 * time.Second, settle: 2 * time.Second, hangUp: 10 * time.Second,
 	hello: 10 * time.Second, alive: 45 * time.Second, switchOver: 10 * time.Second,
 	rest: 5 * time.Second, slow: 500 * time.Millisecond, repeat: time.Minute,
-	redial: [2]time.Duration{time.Second, time.Minute}, rejected: 30 * time.Second,
+	redial: [2]time.Duration{time.Second, time.Minute}, rejected: 30 * time.Second, locked: time.Minute,
 	bind:    [2]time.Duration{time.Second, 30 * time.Second},
 	refused: [2]time.Duration{5 * time.Second, time.Minute},
 
@@ -175,18 +176,22 @@ func (s *Service) add(l *link) {
 // start begins to collect a link. mu is held.
 func (s *Service) start(l *link) {
 	l.ctx, l.cancel = context.WithCancel(s.life)
-	s.watch(l)
-	l.running.Go(func() {
-		if s.deps.Bus.Ready(l.ctx) == nil {
-			l.announce(l.ctx)
-		}
+	l.running.Add(1)
+	s.all.Add(1)
+	context.AfterFunc(l.ctx, func() {
+		defer s.all.Done()
+		l.mu.Lock() // nobody is on the way in
+		l.running.Done()
+		l.mu.Unlock()
+		l.running.Wait()
 	})
+	s.watch(l)
+	l.tell(l.Settings())
 	if l.way != nil {
 		l.running.Go(func() { (&dialer{Service: s, link: l}).run(l.ctx) })
 	} else {
 		s.listen(l.listener)
 	}
-	s.all.Go(func() { <-l.ctx.Done(); l.running.Wait() })
 }
 
 // watch lets others see how a link is.

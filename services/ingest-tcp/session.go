@@ -162,6 +162,7 @@ func (s *session) receive(open context.Context) string {
 		case errors.Is(err, window.ErrEndless):
 			s.warn.warn(s.link, "connection closed: "+err.Error(), "peer", s.name, "model", s.Model)
 			s.conn.Close()
+			s.err = err
 			return "closed_line_too_long"
 		case open.Err() != nil:
 			return "closed_shutdown"

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -74,29 +73,21 @@ type client struct {
 	base   *url.URL
 	http   *http.Client
 	timing timing
-	gate   gate
+	gate   link.Gate
 
 	until   time.Time // the server wants no request before
 	waiting error
+	session string // the newest token or cookie
 }
 
 func newClient(l *link.Link, c *config.HTTP, base *url.URL, t timing) (*client, error) {
-	tlsConfig, err := web.TLS(c)
+	transport, err := web.Transport(c, t.dial, t.header)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: t.dial, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    t.dial,
-		ResponseHeaderTimeout:  t.header,
-		MaxResponseHeaderBytes: 64 << 10,
-		IdleConnTimeout:        90 * time.Second,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
-	}
 	return &client{
 		Link: l, cfg: c, base: base, timing: t,
-		gate: gate{password: c.Password, now: l.Now, pause: t.refused},
+		gate: link.Gate{Password: c.Password, Now: l.Now, Pause: t.refused},
 		http: &http.Client{
 			Transport: transport,
 			// Whoever it sends us to must not see the password.
@@ -214,7 +205,7 @@ func (c *client) statusError(a *answer) error {
 		}
 		return nil
 	case code >= 300 && code < 400:
-		return fmt.Errorf("it sends us elsewhere, to %s, where the password does not follow: if that is the PBX, give its address as url", elsewhere(a))
+		return fmt.Errorf("it sends us elsewhere, to %s, where the password does not follow: if that is the PBX, give its address as url", c.elsewhere(a))
 	case code == http.StatusForbidden:
 		return errors.New("it answers 403 forbidden: let the user use the API, and let our address in where the PBX has a list of permitted ones")
 	case code == http.StatusNotFound:
@@ -228,12 +219,13 @@ func (c *client) statusError(a *answer) error {
 
 func statusText(code int) string { return fmt.Sprintf("%d %s", code, http.StatusText(code)) }
 
-func elsewhere(a *answer) string {
+func (c *client) elsewhere(a *answer) string {
 	u, err := a.Location()
 	if err != nil {
 		return "no address"
 	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
+	text := u.Scheme + "://" + u.Host + u.EscapedPath()
+	return config.Hide(text, "", c.session)
 }
 
 // leaveAlone notes that the server wants no request for a while.
@@ -268,5 +260,7 @@ func (c *client) clock(a *answer) time.Time {
 // refused counts a log-in that was refused.
 func (c *client) refused(err error) error {
 	c.Metrics.Request("refused")
-	return c.wrap(c.gate.refused(err))
+	err = fmt.Errorf("%w: %w", errRefused, err)
+	c.gate.Refused(err)
+	return c.wrap(err)
 }

@@ -1,16 +1,9 @@
 package api
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,19 +93,15 @@ func (f redirecting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // certificate is one that signed itself.
 func certificate(t testing.TB) (tls.Certificate, []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := kit.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "wazo"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	pair, err := tls.X509KeyPair(c.PEM, c.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return pair, c.PEM
 }
 
 func TestCertificates(t *testing.T) {
@@ -160,11 +149,6 @@ func TestUnreachable(t *testing.T) {
 	r, f := wazoRig(t)
 	want := f.some(1, 3)
 	right := r.cfg.URL
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +158,7 @@ func TestUnreachable(t *testing.T) {
 	t.Cleanup(plain.Close)
 	r.timing.dial = 200 * time.Millisecond
 	for url, say := range map[string]string{
-		"https://" + free.Addr().String():                "nothing listens on that port",
+		"https://" + kit.Nothing(t):                      "nothing listens on that port",
 		"https://" + silent.Addr().String():              "does the firewall let us through",
 		strings.Replace(plain.URL, "http:", "https:", 1): "is it http://",
 		"https://pbx.invalid":                            "is the name right",

@@ -28,7 +28,7 @@ func Examine(ctx context.Context, r *examine.Report, l *link.Link, c *config.HTT
 		return nil
 	}
 	defer col.Close()
-	if _, ok := r.Password(c.Password); !ok {
+	if _, ok := r.Password(c.User, c.Secret); !ok {
 		return nil
 	}
 	if !web.ExamineServer(ctx, r, c, col.client.base) {

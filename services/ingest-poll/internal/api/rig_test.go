@@ -157,15 +157,12 @@ func (r *rig) restart(change ...func(*link.Options)) {
 	r.Collector = c
 }
 
-// try looks once, as link.Run does.
+// try looks once.
 func (r *rig) try() error {
-	r.link.Alarms.Begin()
-	err := r.Look(context.Background())
+	err := kit.Look(context.Background(), r.link, r)
 	if err != nil {
-		r.link.Alarms.Raise("look", err)
 		r.said = append(r.said, err.Error())
 	}
-	r.link.Alarms.End()
 	return err
 }
 

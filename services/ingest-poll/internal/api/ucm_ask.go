@@ -41,7 +41,7 @@ func newOldAPI(c *client, address url.URL) *oldAPI {
 }
 
 func (o *oldAPI) ask(ctx context.Context, q query) ([]byte, error) {
-	password, err := o.client.gate.open()
+	password, err := o.client.gate.Open()
 	if err != nil {
 		return nil, o.client.wrap(err)
 	}
@@ -65,7 +65,7 @@ func (o *oldAPI) ask(ctx context.Context, q query) ([]byte, error) {
 	if err := o.client.check(a); err != nil {
 		return nil, err
 	}
-	o.client.gate.accepted()
+	o.client.gate.Accepted()
 	return a.body, nil
 }
 
@@ -130,7 +130,7 @@ func (n *newAPI) ask(ctx context.Context, q query) ([]byte, error) {
 			n.cookie = ""
 			return nil, n.failed("cdrapi", s)
 		}
-		n.client.gate.accepted()
+		n.client.gate.Accepted()
 		return body, nil
 	}
 }
@@ -140,7 +140,7 @@ func (n *newAPI) logIn(ctx context.Context) (fresh bool, err error) {
 	if n.cookie != "" && n.client.Now().Before(n.renew) {
 		return false, nil
 	}
-	password, err := n.client.gate.open()
+	password, err := n.client.gate.Open()
 	if err != nil {
 		return false, n.client.wrap(err)
 	}
@@ -173,6 +173,7 @@ func (n *newAPI) logIn(ctx context.Context) (fresh bool, err error) {
 		return false, n.client.wrap(errors.New("it gives no challenge or no cookie: is url the address of its API, and is HTTPS API Settings (New) enabled?"))
 	}
 	n.cookie, n.renew = got.Response.Cookie, asked.Add(sessionLife)
+	n.client.session = n.cookie
 	return true, nil
 }
 

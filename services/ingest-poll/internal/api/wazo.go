@@ -322,7 +322,7 @@ func (w *wazo) get(ctx context.Context, q url.Values) (*page, error) {
 		if err := w.client.check(a); err != nil {
 			return nil, err
 		}
-		w.client.gate.accepted()
+		w.client.gate.Accepted()
 		p, err := readWazo(a.body)
 		if err != nil {
 			return nil, w.client.wrap(err)

@@ -19,7 +19,7 @@ func (w *wazo) logIn(ctx context.Context) (fresh bool, err error) {
 	if w.token != "" && w.Now().Before(w.renew) {
 		return false, nil
 	}
-	password, err := w.client.gate.open()
+	password, err := w.client.gate.Open()
 	if err != nil {
 		return false, w.client.wrap(err)
 	}
@@ -50,7 +50,7 @@ func (w *wazo) logIn(ctx context.Context) (fresh bool, err error) {
 	if err := json.Unmarshal(a.body, &made); err != nil || made.Data.Token == "" {
 		return false, w.client.wrap(errors.New("wazo-auth answers no token: is token_url the address of its API 0.1?"))
 	}
-	w.token = made.Data.Token
+	w.token, w.client.session = made.Data.Token, made.Data.Token
 	w.renew = asked.Add(lifeOf(made.Data.Issued, made.Data.Expires) * 4 / 5)
 	return true, nil
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"trunkline.internal/platform/config"
 )
 
 // Result of a step.
@@ -67,6 +69,7 @@ type Newest struct {
 type Report struct {
 	say     func(Step)
 	now     func() time.Time
+	user    string
 	secrets []string
 	worst   Result
 }
@@ -79,21 +82,19 @@ func NewReport(say func(Step), now func() time.Time) *Report {
 // Now is our clock's time.
 func (r *Report) Now() time.Time { return r.now() }
 
-// Hide keeps a secret out of every step, should a server repeat it. Less than
-// four bytes are not hidden: they stand in other words.
-func (r *Report) Hide(secret string) {
-	if len(secret) >= 4 {
-		r.secrets = append(r.secrets, secret)
-	}
-}
+// Hide keeps a secret out of every step, should a server repeat it; see
+// config.Hide.
+func (r *Report) Hide(secret string) { r.secrets = append(r.secrets, secret) }
 
-// Password reads a password, and hides it. Where it cannot be read, that is told.
-func (r *Report) Password(read func() (string, error)) (string, bool) {
-	password, err := read()
+// Password reads a user's password, and hides it. Where it cannot be read, that is
+// told.
+func (r *Report) Password(user string, secret config.Secret) (string, bool) {
+	password, err := secret.Password()
 	if err != nil {
 		r.Fail("password", err.Error(), "give the user that runs trunkline the variable, or the right to read the file")
 		return "", false
 	}
+	r.user = user
 	r.Hide(password)
 	return password, true
 }
@@ -102,7 +103,7 @@ func (r *Report) Password(read func() (string, error)) (string, bool) {
 func (r *Report) Tell(s Step) {
 	for _, field := range []*string{&s.What, &s.Detail, &s.Remedy} {
 		for _, secret := range r.secrets {
-			*field = strings.ReplaceAll(*field, secret, "…")
+			*field = config.Hide(*field, r.user, secret)
 		}
 		*field = printable(*field)
 	}

@@ -233,6 +233,21 @@ func (d *disk) copyTo(to string, e Entry) error {
 // dot, and it is a folder: it is never collected.
 const asideDir = ".trunkline-aside"
 
+// noteEnding is of the notes beside them.
+const noteEnding = ".error"
+
+// Asides names the files that were moved aside and are still there.
+func (d *disk) Asides() (dir string, names []string) {
+	dir = filepath.Join(d.dir, asideDir)
+	found, _ := os.ReadDir(dir) // mostly there is none
+	for _, e := range found {
+		if !e.IsDir() && filepath.Ext(e.Name()) != noteEnding {
+			names = append(names, e.Name())
+		}
+	}
+	return dir, names
+}
+
 func (d *disk) Aside(_ context.Context, e Entry, why string) (string, error) {
 	dir := filepath.Join(d.dir, asideDir)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -246,7 +261,7 @@ func (d *disk) Aside(_ context.Context, e Entry, why string) (string, error) {
 		return "", err
 	}
 	// From here on it is aside; what fails now is only the note or its durability.
-	return to, errors.Join(os.WriteFile(to+".error", []byte(why), 0o640), syncDir(dir), syncDir(d.dir))
+	return to, errors.Join(os.WriteFile(to+noteEnding, []byte(why), 0o640), syncDir(dir), syncDir(d.dir))
 }
 
 // freeName is a path in dir that does not exist: the name, or the name and a

@@ -53,8 +53,7 @@ func (f *folderRig) look(model string, c config.Files) *examine.Newest {
 	if c.Dir == "" {
 		c.Dir = f.dir
 	}
-	check := kit.Unchanged(f, f.dir)
-	defer check()
+	defer kit.Unchanged(f, f.dir)()
 	return Examine(f.Context(), f.Report(f.clock.Now, ""), f.n.Link(f, model, f.clock.Now), &c)
 }
 

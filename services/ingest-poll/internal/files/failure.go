@@ -122,3 +122,19 @@ func (f *Folder) aside(ctx context.Context, c candidate, attempts int, why error
 	}
 	return nil
 }
+
+// asides is a source that keeps the files that were moved aside.
+type asides interface {
+	Asides() (dir string, names []string)
+}
+
+// tellAside tells of tickets that wait beside the folder for a person.
+func (f *Folder) tellAside() {
+	src, ok := f.Source.(asides)
+	if !ok {
+		return
+	}
+	if dir, names := src.Asides(); len(names) > 0 {
+		f.Alarms.Raise("aside", fmt.Errorf("moved aside, and not collected: %d files such as %s in %s: the note beside each tells why; move them back when that is mended, or away from there", len(names), names[0], dir))
+	}
+}

@@ -65,12 +65,7 @@ func (r *rig) look() {
 	}
 }
 
-func (r *rig) try(ctx context.Context) error {
-	r.Alarms.Begin()
-	err := r.Look(ctx)
-	r.Alarms.End()
-	return err
-}
+func (r *rig) try(ctx context.Context) error { return kit.Look(ctx, r.Folder.Link, r) }
 
 // settle looks, waits until everything has settled, and looks again.
 func (r *rig) settleAndLook() {

@@ -177,6 +177,7 @@ func (f *Folder) Look(ctx context.Context) error {
 		return err
 	}
 	f.tellWaiting()
+	f.tellAside()
 	f.forget(found)
 	return f.Save(ctx)
 }

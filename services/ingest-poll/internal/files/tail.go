@@ -133,6 +133,28 @@ func (f *Folder) start(r io.ReaderAt, size int64) (head, first []byte, err error
 // that have not arrived yet.
 func written(data []byte) []byte { return bytes.TrimRight(data, "\x00") }
 
+var nothing = make([]byte, blockSize)
+
+// arrived is where a log ends whose last blocks are NULs: a share shows them, and
+// so does a PBX that makes room in advance. What is written there one day must not
+// lie behind our position.
+func arrived(ctx context.Context, r io.ReaderAt, from, to int64) (int64, error) {
+	block := make([]byte, blockSize)
+	for to-from > blockSize { // a smaller rest is looked at when it is read
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if err := readAt(r, block, to-blockSize); err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(block, nothing) {
+			return to - blockSize + int64(len(written(block))), nil
+		}
+		to -= blockSize
+	}
+	return to, nil
+}
+
 // follow publishes what was appended to a log.
 func (f *Folder) follow(ctx context.Context, t tail) error {
 	old := f.journal.Get(t.sight.origin)
@@ -219,8 +241,15 @@ func (f *Folder) publishTail(ctx context.Context, file io.ReaderAt, t tail, e *j
 			return err
 		}
 	}
-	if e.Offset < t.size {
-		e.To, e.Written = t.size, t.time
+	end := t.size
+	if !cutOff {
+		var err error
+		if end, err = arrived(ctx, file, e.Offset, t.size); err != nil {
+			return err
+		}
+	}
+	if e.Offset < end {
+		e.To, e.Written = end, t.time
 		f.journal.Put(e)
 		if err := f.Save(ctx); err != nil {
 			return err

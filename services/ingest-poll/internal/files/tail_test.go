@@ -178,6 +178,35 @@ func TestNULsAtTheEndAreNotThereYet(t *testing.T) {
 	r.texts("a1", "a222", "3")
 }
 
+// A log has room for much more than a block in advance.
+func TestNULsOfManyBlocksAreNotThereYet(t *testing.T) {
+	r := newRig(t, "asterisk")
+	r.write("Master.csv", "a1\na2\n")
+	path := filepath.Join(r.dir, "Master.csv")
+	if err := os.Truncate(path, 5*blockSize+7); err != nil {
+		t.Fatal(err)
+	}
+	r.look()
+	r.texts("a1", "a2")
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, more := range []struct {
+		at   int64
+		text string
+	}{{6, "a3\n"}, {9, "a4\n"}} {
+		if _, err := f.WriteAt([]byte(more.text), more.at); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.Add(time.Second)
+		r.touch("Master.csv")
+		r.look()
+	}
+	r.texts("a1", "a2", "a3", "a4")
+}
+
 func TestBigLogWithKills(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	r := newRig(t, "avaya-ipoffice")

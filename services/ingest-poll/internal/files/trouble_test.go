@@ -80,6 +80,12 @@ func TestUnreadableFileIsMovedAside(t *testing.T) {
 			t.Errorf("the note does not say %q:\n%s", word, note)
 		}
 	}
+	// Told for as long as it lies there.
+	r.look()
+	r.ill("moved aside, and not collected: 1 files such as cdr_1 in "+aside, "the note beside each tells why")
+	if err := os.RemoveAll(aside); err != nil {
+		t.Fatal(err)
+	}
 	r.look()
 	r.healthy()
 }
@@ -117,7 +123,7 @@ func TestAsideThatCannotBeMoved(t *testing.T) {
 	r.clock.Add(stuckPause)
 	r.look()
 	r.look()
-	r.healthy()
+	r.ill("moved aside")
 	if got := names(t, filepath.Join(r.dir, asideDir)); len(got) != 2 {
 		t.Fatalf("aside: %v", got)
 	}

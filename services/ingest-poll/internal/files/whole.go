@@ -156,6 +156,9 @@ func (f *Folder) collect(ctx context.Context, c candidate) error {
 	if old != nil && old.Done != 0 && old.Size < c.size {
 		prefix = old.Size
 	}
+	if err := f.headFits(file, c.size); err != nil {
+		return err
+	}
 	s, err := sum(ctx, file, c.size, prefix)
 	if err != nil {
 		return err
@@ -178,6 +181,23 @@ func (f *Folder) collect(ctx context.Context, c candidate) error {
 			"name", c.name, "from", old.Size, "to", c.size)
 	}
 	return f.publish(ctx, file, c, s, e, old)
+}
+
+// headFits looks at the head before the whole of a large file is read, which may be
+// no ticket file at all.
+func (f *Folder) headFits(file io.ReaderAt, size int64) error {
+	if f.Cutting.Head == nil || size <= blockSize {
+		return nil
+	}
+	begin := make([]byte, wire.MaxPreamble+1)
+	if err := readAt(file, begin, 0); err != nil {
+		return err
+	}
+	if unpack.Packed(begin) {
+		return nil
+	}
+	_, _, err := pack.Head(f.Cutting.Split, f.Cutting.Head, begin, false)
+	return err
 }
 
 // publish publishes what is left of a file. Offsets count the bytes in it, also

@@ -22,7 +22,7 @@ func Examine(ctx context.Context, r *examine.Report, l *link.Link, c *config.FTP
 		r.Fail("configuration", err.Error(), "")
 		return nil
 	}
-	password, ok := r.Password(c.Password)
+	password, ok := r.Password(c.User, c.Secret)
 	if !ok {
 		return nil
 	}

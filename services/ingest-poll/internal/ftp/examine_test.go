@@ -1,7 +1,6 @@
 package ftp
 
 import (
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,8 +18,7 @@ func TestExamine(t *testing.T) {
 	e := &kit.Examined{TB: t}
 	look := func(addr string, change ...func(*config.FTP)) *examine.Newest {
 		t.Helper()
-		check := kit.Unchanged(t, r.Dir)
-		defer check()
+		defer kit.Unchanged(t, r.Dir)()
 		cfg := &config.FTP{Remote: config.Remote{Addr: addr, User: "ftp", Secret: r.Secret(), Dir: r.Dir, Pattern: "gez*.txt", Grows: &yes}}
 		for _, c := range change {
 			c(cfg)
@@ -72,21 +70,6 @@ func TestExamineFTPS(t *testing.T) {
 // Something else on the port, nothing there, and a name that nobody has.
 func TestExamineWrongPort(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.6\r\n"))
-			_ = c.Close()
-		}
-	}()
 	e := &kit.Examined{TB: t}
 	look := func(addr string) {
 		t.Helper()
@@ -95,10 +78,9 @@ func TestExamineWrongPort(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 	}
-	look(l.Addr().String())
+	look(kit.Greet(t, "SSH-2.0-OpenSSH_9.6\r\n"))
 	e.Has("service", examine.Failed, "looks like SSH", "give the port of FTP")
-	l.Close()
-	look(l.Addr().String())
+	look(kit.Nothing(t))
 	e.Has("port", examine.Failed, "nothing listens on this port", "the usual port is 21")
 	look("pbx.invalid:21")
 	e.Has("name pbx.invalid", examine.Failed, "name server")

@@ -12,15 +12,9 @@ import (
 	"time"
 
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/link"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
-
-func tickets(from, to int) (text string, each []string) {
-	for i := from; i < to; i++ {
-		each = append(each, fmt.Sprintf("%06d|21.11.26|09:00:00|201|01632960%03d", i, i%1000))
-	}
-	return strings.Join(each, "\r\n") + "\r\n", each
-}
 
 func TestAgainstVsftpd(t *testing.T) {
 	cert, both := certificate(t)
@@ -45,9 +39,9 @@ func TestAgainstVsftpd(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := rig.New(t, "unify-hipath")
 			addr := vsftpd(r, tc.server...)
-			text, want := tickets(0, 5000)
+			text, want := rig.Lines(0, 5000)
 			r.Write("day 1.txt", text)
-			more, each := tickets(5000, 5010)
+			more, each := rig.Lines(5000, 5010)
 			r.Write("day2.txt", more)
 			r.Write("day3.txt.part", "half\r\n")
 			want = append(want, each...)
@@ -89,52 +83,9 @@ func TestWrittenIsTheServersTime(t *testing.T) {
 }
 
 func TestAfter(t *testing.T) {
-	days := 30 * 24 * time.Hour
-	for _, tc := range []struct {
-		name  string
-		after config.After
-		want  []string
-	}{
-		{"keep", config.After{}, []string{"a.txt", "a.txt.old"}},
-		{"delete", config.After{Delete: &days}, []string{"a.txt.old"}},
-		{"rename", config.After{Rename: true}, []string{"a.txt.1.old", "a.txt.old"}},
-		{"move", config.After{Move: "done"}, []string{"a.txt.old", "done", "done/a.txt"}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := rig.New(t, "unify-hipath")
-			r.Write("a.txt", "call 1\r\n")
-			r.Write("a.txt.old", "somebody's\r\n")
-			c := collector(r, vsftpd(r, writable...), func(c *config.FTP) { c.After = tc.after })
-			r.Collect(c)
-			r.Healthy()
-			if tc.after.Delete != nil {
-				if len(rig.Names(t, r.Dir)) != 2 {
-					t.Fatal("deleted too early")
-				}
-				r.Clock.Add(days)
-				r.Collect(c)
-			}
-			got := rig.Names(t, r.Dir)
-			if tc.after.Move != "" {
-				for _, name := range rig.Names(t, filepath.Join(r.Dir, "done")) {
-					got = append(got, "done/"+name)
-				}
-			}
-			if !slices.Equal(got, tc.want) {
-				t.Fatalf("%v, want %v", got, tc.want)
-			}
-			r.Tickets("call 1")
-			// A second one of that name is collected and moved beside the first.
-			r.Clock.Add(time.Hour)
-			r.Write("a.txt", "call 2\r\n")
-			r.Collect(c)
-			r.Healthy()
-			r.Tickets("call 1", "call 2")
-			if text, err := os.ReadFile(filepath.Join(r.Dir, "a.txt.old")); err != nil || string(text) != "somebody's\r\n" {
-				t.Fatalf("%q, %v", text, err)
-			}
-		})
-	}
+	rig.After(t, func(r *rig.Rig, after config.After) link.Collector {
+		return collector(r, vsftpd(r, writable...), func(c *config.FTP) { c.After = after })
+	})
 }
 
 // What is not the file that was collected is not deleted.
@@ -260,41 +211,25 @@ func TestRefusedLogin(t *testing.T) {
 	proxy := rig.NewCutter(t, vsftpd(r), func(int) int64 { dialled.Add(1); return 0 })
 	secret := r.SecretOf("wrong " + rig.Canary)
 	c := collector(r, proxy.Addr, func(c *config.FTP) { c.Secret = secret })
-	look := func() {
-		t.Helper()
+	r.Refused(c, dialled.Load, "user ftp", "530")
+	for range 60 {
+		r.Clock.Add(time.Minute)
 		if err := r.Look(c); !rig.Gone(err) {
 			t.Fatal(err)
 		}
 		r.Ill("log-in is refused", "user ftp", "530")
 	}
-	for range 10 {
-		look()
-		r.Clock.Add(5 * time.Second)
-	}
-	if n := dialled.Load(); n != 3 {
-		t.Fatalf("%d log-ins in a minute", n)
-	}
-	r.Ill("once a minute")
-	for range 60 {
-		r.Clock.Add(time.Minute)
-		look()
-	}
 	if n := dialled.Load(); n > 3+17 {
 		t.Fatalf("%d log-ins in an hour", n)
 	}
-	// The password file is corrected.
-	write(t, secret.PasswordFile, rig.Canary+"\n")
-	r.Clock.Add(time.Second)
-	r.Collect(c)
-	r.Healthy()
-	r.Tickets("call 1")
+	r.Corrected(c, secret, "call 1")
 }
 
 func TestServerThatGoesAway(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
 	var want []string
 	for i := range 20 {
-		text, each := tickets(100*i, 100*i+100)
+		text, each := rig.Lines(100*i, 100*i+100)
 		r.Write(fmt.Sprintf("f%02d", i), text)
 		want = append(want, each...)
 	}
@@ -323,7 +258,7 @@ func TestServerThatGoesAway(t *testing.T) {
 
 func TestStopsAtOnce(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
-	text, _ := tickets(0, 200000)
+	text, _ := rig.Lines(0, 200000)
 	for i := range 5 {
 		r.Write(fmt.Sprintf("f%d", i), text)
 	}

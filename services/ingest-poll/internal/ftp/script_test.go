@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/kit"
 	"trunkline.internal/services/ingest-poll/internal/remote"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
@@ -44,38 +45,10 @@ type scriptedFile struct {
 
 func newScripted(t testing.TB, s *scripted) *scripted {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.addr = l.Addr().String()
 	if s.files == nil {
 		s.files = make(map[string]scriptedFile)
 	}
-	var open sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	open.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			open.Go(func() { s.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		open.Wait()
-	})
+	s.addr = kit.Serve(t, s.serve)
 	return s
 }
 
@@ -121,7 +94,6 @@ func (s *scripted) mlsd() string {
 }
 
 func (s *scripted) serve(c net.Conn) {
-	defer c.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(c, format+"\r\n", args...) }
 	if s.greet != nil {
 		s.greet(c)

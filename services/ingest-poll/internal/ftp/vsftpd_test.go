@@ -1,23 +1,15 @@
 package ftp
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/kit"
 	"trunkline.internal/services/ingest-poll/internal/remote"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
@@ -56,28 +48,14 @@ func write(t testing.TB, name, content string) {
 // certificate makes a certificate that signed itself; key is the file of both.
 func certificate(t testing.TB) (cert, both string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pbx"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	c, err := kit.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	cert, both = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "both.pem")
-	public := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, cert, public)
-	write(t, both, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))+public)
+	write(t, cert, string(c.PEM))
+	write(t, both, string(c.Key)+string(c.PEM))
 	return cert, both
 }
 

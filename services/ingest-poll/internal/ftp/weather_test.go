@@ -95,7 +95,7 @@ func TestResumes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := rig.New(t, "unify-hipath")
-			text, want := tickets(0, 50000)
+			text, want := rig.Lines(0, 50000)
 			s := newScripted(t, &scripted{features: mlst, on: tc.on})
 			var sent atomic.Int64
 			s.send = func(data net.Conn, verb string, content []byte) {
@@ -128,8 +128,8 @@ func TestResumes(t *testing.T) {
 // A file that is another behind a cut is not put together of two.
 func TestReplacedBehindACut(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
-	text, _ := tickets(0, 20000)
-	other, want := tickets(50000, 70000)
+	text, _ := rig.Lines(0, 20000)
+	other, want := rig.Lines(50000, 70000)
 	s := newScripted(t, &scripted{features: mlst})
 	var cut atomic.Bool
 	s.send = func(data net.Conn, verb string, content []byte) {
@@ -154,7 +154,7 @@ func TestReplacedBehindACut(t *testing.T) {
 // A file that grows while it is read is collected when it has settled.
 func TestGrowsWhileItIsRead(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
-	text, want := tickets(0, 3000)
+	text, want := rig.Lines(0, 3000)
 	s := newScripted(t, &scripted{features: mlst})
 	var grown atomic.Bool
 	s.send = func(data net.Conn, verb string, content []byte) {
@@ -176,7 +176,7 @@ func TestGrowsWhileItIsRead(t *testing.T) {
 // A transfer of a byte a second is given up, and does not keep the others waiting.
 func TestTooSlow(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
-	slow, _ := tickets(0, 1000)
+	slow, _ := rig.Lines(0, 1000)
 	s := newScripted(t, &scripted{features: mlst})
 	s.send = func(data net.Conn, verb string, content []byte) {
 		if verb == "RETR" && len(content) > 100 {

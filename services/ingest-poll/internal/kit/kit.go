@@ -201,6 +201,17 @@ func Texts(tickets []Ticket) []string {
 	return out
 }
 
+// Holds makes sure of the texts of the tickets that arrived, in whatever order.
+func (n *NATS) Holds(t testing.TB, h *Health, want ...string) {
+	t.Helper()
+	got := Texts(n.Collected(t))
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("%d tickets, want %d:\n%.2000q\n%.2000q\n%s", len(got), len(want), got, want, h.Text())
+	}
+}
+
 // Clock is a clock that stands still until it is moved.
 type Clock struct {
 	mu  sync.Mutex
@@ -267,6 +278,17 @@ func (n *NATS) Link(t testing.TB, model string, now func() time.Time, change ...
 		t.Fatal(err)
 	}
 	return l
+}
+
+// Look looks once, as link.Run does.
+func Look(ctx context.Context, l *link.Link, c link.Collector) error {
+	l.Alarms.Begin()
+	defer l.Alarms.End()
+	err := c.Look(ctx)
+	if err != nil && ctx.Err() == nil {
+		l.Alarms.Raise("look", err)
+	}
+	return err
 }
 
 // Await waits for a condition of another goroutine's making.

@@ -16,6 +16,7 @@ import (
 type Alarms struct {
 	log    *slog.Logger
 	now    func() time.Time
+	hide   func(string) string
 	report func(error)
 
 	raised   map[string]*alarm
@@ -24,7 +25,7 @@ type Alarms struct {
 }
 
 type alarm struct {
-	err   error
+	text  string
 	round int
 	told  time.Time
 	said  string
@@ -52,11 +53,11 @@ func (a *Alarms) Raise(key string, err error) {
 		it = &alarm{}
 		a.raised[key] = it
 	}
-	it.err, it.round = err, a.round
+	it.text, it.round = a.hide(err.Error()), a.round
 	since := a.now().Sub(it.told)
-	if it.told.IsZero() || since >= again || it.said != err.Error() && since >= anew {
-		it.told, it.said = a.now(), err.Error()
-		a.log.Warn("collecting is in trouble", "error", err)
+	if it.told.IsZero() || since >= again || it.said != it.text && since >= anew {
+		it.told, it.said = a.now(), it.text
+		a.log.Warn("collecting is in trouble", "error", it.text)
 	}
 }
 
@@ -85,7 +86,7 @@ func (a *Alarms) tell() {
 			all = append(all, fmt.Sprintf("and %d more", len(a.raised)-most))
 			break
 		}
-		all = append(all, a.raised[key].err.Error())
+		all = append(all, a.raised[key].text)
 	}
 	text := strings.Join(all, "; ")
 	if a.reported == nil || text != *a.reported {

@@ -89,6 +89,9 @@ type Options struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Metrics   *Metrics
+	// Hide takes the link's secrets out of a text: servers repeat what they were
+	// given. It may be nil.
+	Hide func(string) string
 	// Health hears of each change; nil is well. It may be nil.
 	Health func(error)
 }
@@ -108,7 +111,10 @@ func New(o Options) (*Link, error) {
 		Log: o.Log.With("site", o.Address.Site, "link", o.Address.Link),
 	}
 	l.state.Doing = Standby
-	l.Alarms = &Alarms{log: l.Log, now: o.Now, report: func(err error) {
+	if o.Hide == nil {
+		o.Hide = func(text string) string { return text }
+	}
+	l.Alarms = &Alarms{log: l.Log, now: o.Now, hide: o.Hide, report: func(err error) {
 		l.Update(func(s *State) {
 			if s.Problem = ""; err != nil {
 				s.Problem = err.Error()

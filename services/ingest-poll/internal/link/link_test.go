@@ -23,6 +23,7 @@ func TestAlarms(t *testing.T) {
 	l := (&kit.NATS{}).Link(t, "asterisk", clock.Now, func(o *link.Options) {
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 		o.Health = func(err error) { health = append(health, fmt.Sprint(err)) }
+		o.Hide = func(text string) string { return strings.ReplaceAll(text, "hunter2", "…") }
 	})
 	round := func(alarms ...string) {
 		l.Alarms.Begin()
@@ -42,6 +43,13 @@ func TestAlarms(t *testing.T) {
 	}
 	round()
 	expect(0, "<nil>")
+	round("password hunter2")
+	expect(1, "site lyon, link pbx: password … is wrong")
+	if s := l.State(); strings.Contains(s.Problem+log.String(), "hunter2") {
+		t.Errorf("%+v\n%s", s, log.String())
+	}
+	log.Reset()
+	l.Alarms.Clear()
 	round("disk")
 	expect(1, "site lyon, link pbx: disk is wrong")
 	if s := l.State(); s.Problem != "disk is wrong" {

@@ -57,7 +57,7 @@ func (l *Link) Run(ctx context.Context, c Collector, every time.Duration, prepar
 		l.Alarms.End()
 		back.Reset()
 		// A folder that takes long to list is not listed all the time.
-		pause(ctx, max(every, 2*time.Since(began)))
+		_ = bus.Wait(ctx, max(every, 2*time.Since(began)))
 	}
 	if loaded {
 		l.lastSave(ctx, c)
@@ -99,14 +99,5 @@ func (l *Link) lastSave(ctx context.Context, c Collector) {
 	defer cancel()
 	if err := c.Save(ctx); err != nil {
 		l.Log.Debug("the last position is not saved", "error", err)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

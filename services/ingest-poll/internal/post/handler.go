@@ -63,6 +63,7 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case no.code == 0: // nobody is there any more
 		a.budget.give(cap(body))
 		e.Metrics.File("broken")
+		e.raise("broken", fmt.Errorf("a post from %s broke off behind %d bytes: none of it is taken, the PBX has to send it again", peer, len(body)), refusedFor)
 		return
 	default:
 		a.budget.give(cap(body))
@@ -215,7 +216,7 @@ func (a *address) await(ctx context.Context, p *posted) bool {
 // answered tells the sender. Who is gone, or cannot be written to, has not heard
 // of it, and may send it again.
 func (e *Endpoint) answered(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, p *posted, sum [sha256.Size]byte) {
-	e.clear("refused")
+	e.clear("refused", "broken")
 	e.Update(func(s *link.State) { s.LastLook = e.Now() })
 	if r.Context().Err() != nil {
 		e.book.leave(sum, p)

@@ -2,15 +2,8 @@ package post
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -270,6 +263,10 @@ func TestBadSenders(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	r.texts(texts("good", 3)...)
+	kit.Await(t, "it is told", func() bool { return strings.Contains(r.health.Text(), "from 127.0.0.1 broke off behind ") })
+	r.post(some("again", 1))
+	r.texts(append(texts("good", 3), texts("again", 1)...)...)
+	kit.Await(t, "it is over", func() bool { return r.health.Text() == "" })
 }
 
 // Bodies that NATS does not take in are bounded: the next is refused at once.
@@ -365,24 +362,12 @@ func TestTLS(t *testing.T) {
 
 func certify(t *testing.T, cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := kit.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "trunkline"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pk, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pk}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+	for name, text := range map[string][]byte{cert: c.PEM, key: c.Key} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

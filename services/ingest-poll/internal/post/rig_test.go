@@ -80,8 +80,7 @@ type rig struct {
 	nats   *kit.NATS
 	door   *door
 	health kit.Health
-	mu     sync.Mutex
-	log    bytes.Buffer
+	log    kit.Log
 	cfg    config.HTTPServer
 	model  string
 	timing timing
@@ -105,8 +104,6 @@ func newRig(t testing.TB, change ...func(*rig)) *rig {
 	r.restart()
 	t.Cleanup(func() {
 		r.stop()
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		if all := r.log.String() + r.health.Text(); strings.Contains(all, canary) {
 			t.Error("the password is in the log or the state")
 		}
@@ -114,18 +111,12 @@ func newRig(t testing.TB, change ...func(*rig)) *rig {
 	return r
 }
 
-func (r *rig) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
 func (r *rig) endpoint(id string, cfg *config.HTTPServer) *Endpoint {
 	r.t.Helper()
 	l := r.nats.Link(r.t, r.model, time.Now, func(o *link.Options) {
 		o.Health, o.Publisher = r.health.Set, r.door
 		o.Address.Link = id
-		o.Log = slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.Log = slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	e, err := New(l, cfg)
 	if err != nil {
@@ -170,7 +161,7 @@ func (r *rig) restart() {
 	if r.stop != nil {
 		r.stop()
 	}
-	r.Servers = NewServers(slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	r.Servers = NewServers(slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	r.Servers.timing = r.timing
 	r.end = r.endpoint("pbx", &r.cfg)
 	r.stop = r.run(r.end)
@@ -219,12 +210,7 @@ func (r *rig) post(body string, args ...string) {
 
 func (r *rig) texts(want ...string) {
 	r.t.Helper()
-	got := kit.Texts(r.nats.Collected(r.t))
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		r.t.Fatalf("%d tickets, want %d:\n%.2000q\n%.2000q\n%s", len(got), len(want), got, want, r.health.Text())
-	}
+	r.nats.Holds(r.t, &r.health, want...)
 }
 
 func some(of string, n int) string {

@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/cert"
 	"trunkline.internal/services/ingest-poll/internal/link"
 )
 
@@ -76,7 +76,7 @@ func (s *Servers) Run(ctx context.Context, e *Endpoint, prepare func(context.Con
 	ready()
 	for err != nil {
 		e.raise("listen", err, 0)
-		if pause(ctx, s.timing.bind) != nil {
+		if bus.Wait(ctx, s.timing.bind) != nil {
 			return
 		}
 		a, err = s.join(ctx, e)
@@ -97,17 +97,6 @@ func (s *Servers) Run(ctx context.Context, e *Endpoint, prepare func(context.Con
 	e.clear("settings")
 	a.open(e)
 	<-ctx.Done()
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // address is one socket and the endpoints behind it.
@@ -147,13 +136,13 @@ func (s *Servers) Addr(e *Endpoint) net.Addr {
 func (s *Servers) join(ctx context.Context, e *Endpoint) (*address, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.addresses[canonical(e.cfg.Listen)]
+	a := s.addresses[config.Canonical(e.cfg.Listen)]
 	if a == nil {
 		var err error
 		if a, err = s.bind(ctx, e); err != nil {
 			return nil, err
 		}
-		a.key = canonical(a.listener.Addr().String()) // port 0 is another one each time
+		a.key = config.Canonical(a.listener.Addr().String()) // port 0 is another one each time
 		s.addresses[a.key] = a
 	}
 	if (a.tls == nil) != (e.cfg.TLS == nil) || a.tls != nil && *a.tls != *e.cfg.TLS {
@@ -168,15 +157,6 @@ func (s *Servers) join(ctx context.Context, e *Endpoint) (*address, error) {
 	return a, nil
 }
 
-// canonical makes the ways to write every address equal.
-func canonical(listen string) string {
-	host, port, _ := net.SplitHostPort(listen)
-	if host == "0.0.0.0" || host == "::" {
-		host = ""
-	}
-	return net.JoinHostPort(host, port)
-}
-
 func (s *Servers) bind(ctx context.Context, e *Endpoint) (*address, error) {
 	a := &address{Servers: s, tls: e.cfg.TLS, ended: make(chan struct{}), paths: make(map[string]*place)}
 	a.server = &http.Server{
@@ -184,11 +164,11 @@ func (s *Servers) bind(ctx context.Context, e *Endpoint) (*address, error) {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if e.cfg.TLS != nil {
-		c := &certificate{cert: e.cfg.TLS.Cert, key: e.cfg.TLS.Key}
-		if _, err := c.get(nil); err != nil {
-			return nil, fmt.Errorf("tls: our certificate: %w", err)
+		c, err := cert.Open(e.cfg.TLS.Cert, e.cfg.TLS.Key)
+		if err != nil {
+			return nil, err
 		}
-		a.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+		a.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Get}
 		a.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1
 	}
 	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.cfg.Listen)
@@ -291,34 +271,4 @@ type counted struct {
 func (c *counted) Close() error {
 	defer c.free()
 	return c.Conn.Close()
-}
-
-// certificate is ours, read anew when its file changes.
-type certificate struct {
-	cert, key string
-
-	mu     sync.Mutex
-	loaded *tls.Certificate
-	when   time.Time
-}
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	info, err := os.Stat(c.cert)
-	if err == nil && c.loaded != nil && info.ModTime().Equal(c.when) {
-		return c.loaded, nil
-	}
-	pair, loadErr := tls.LoadX509KeyPair(c.cert, c.key)
-	if loadErr != nil {
-		if c.loaded != nil {
-			return c.loaded, nil // it is being written
-		}
-		return nil, loadErr
-	}
-	if err == nil {
-		c.when = info.ModTime()
-	}
-	c.loaded = &pair
-	return c.loaded, nil
 }

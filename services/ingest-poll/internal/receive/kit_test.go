@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,30 +24,12 @@ import (
 // canary is the password of every user: it must show up nowhere.
 const canary = "c4n4ry-5ecret"
 
-// logs are everything that is logged.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // rig is servers, and the NATS that collected tickets go to.
 type rig struct {
 	*Servers
 	t      testing.TB
 	nats   *kit.NATS
-	log    *logs
+	log    kit.Log
 	reg    *prometheus.Registry
 	meters *link.Meters
 	secret config.Secret
@@ -57,8 +38,8 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, log: &logs{}, reg: prometheus.NewRegistry(), health: make(map[string]*kit.Health)}
-	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r := &rig{t: t, reg: prometheus.NewRegistry(), health: make(map[string]*kit.Health)}
+	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	if r.meters, err = link.NewMeters(r.reg); err != nil {
 		t.Fatal(err)
@@ -164,10 +145,7 @@ func (r *rig) collect(x *Receiver) {
 // look looks once more.
 func (r *rig) look(x *Receiver) {
 	r.t.Helper()
-	x.l.Alarms.Begin()
-	err := x.Look(r.t.Context())
-	x.l.Alarms.End()
-	if err != nil {
+	if err := kit.Look(r.t.Context(), x.l, x); err != nil {
 		r.t.Fatal(err)
 	}
 }

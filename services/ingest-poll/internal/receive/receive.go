@@ -129,7 +129,7 @@ func (r *Receiver) Serve(ctx context.Context, ready func()) {
 		r.l.Alarms.Raise("open", err)
 		r.l.Alarms.End()
 		ready()
-		if !pause(ctx, r.servers.timing.retry) {
+		if bus.Wait(ctx, r.servers.timing.retry) != nil {
 			return
 		}
 	}
@@ -137,7 +137,7 @@ func (r *Receiver) Serve(ctx context.Context, ready func()) {
 	for err != nil {
 		r.raiseNow("listen", err, dayTrouble)
 		ready()
-		if !pause(ctx, r.servers.timing.retry) {
+		if bus.Wait(ctx, r.servers.timing.retry) != nil {
 			return
 		}
 		l, err = r.servers.join(ctx, r.account)
@@ -160,20 +160,11 @@ func (r *Receiver) Addr() net.Addr {
 	return nil
 }
 
-// canonical makes the ways to write every address equal.
-func canonical(listen string) string {
-	host, port, _ := net.SplitHostPort(listen)
-	if host == "0.0.0.0" || host == "::" {
-		host = ""
-	}
-	return net.JoinHostPort(host, port)
-}
-
 // join makes an account known at its address, which is bound if it was not.
 func (s *Servers) join(ctx context.Context, a *account) (*listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.listeners[canonical(a.listen)]
+	l := s.listeners[config.Canonical(a.listen)]
 	if l == nil {
 		var err error
 		if l, err = s.bind(ctx, a); err != nil {
@@ -211,7 +202,7 @@ func (s *Servers) bind(ctx context.Context, a *account) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: is another program, or another trunkline, using the port? Ports below 1024 need the capability net_bind_service: %w", a.listen, err)
 	}
-	l.socket, l.key = socket, canonical(socket.Addr().String()) // port 0 is another one each time
+	l.socket, l.key = socket, config.Canonical(socket.Addr().String()) // port 0 is another one each time
 	go func() {
 		defer close(l.ended)
 		serve()
@@ -274,17 +265,6 @@ func (b *Inbox) close(end <-chan time.Time) {
 			return
 		case <-time.After(5 * time.Millisecond):
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -21,7 +21,7 @@ func Examine(ctx context.Context, r *examine.Report, l *link.Link, c *config.SFT
 		r.Fail("configuration", err.Error(), "")
 		return nil
 	}
-	if _, ok := r.Password(c.Password); !ok {
+	if _, ok := r.Password(c.User, c.Secret); !ok {
 		return nil
 	}
 	auth, err := s.auth()

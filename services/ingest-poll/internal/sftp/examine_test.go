@@ -1,7 +1,6 @@
 package sftp
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,8 +19,7 @@ func TestExamine(t *testing.T) {
 	e := &kit.Examined{TB: t}
 	look := func(change ...func(*config.SFTP)) *examine.Newest {
 		t.Helper()
-		check := kit.Unchanged(t, r.Dir)
-		defer check()
+		defer kit.Unchanged(t, r.Dir)()
 		cfg := &config.SFTP{Remote: config.Remote{Addr: s.addr, User: s.user, Dir: r.Dir}, KeyFile: s.keyFile, HostKey: ssh.FingerprintSHA256(s.hostKey)}
 		for _, c := range change {
 			c(cfg)
@@ -48,20 +46,8 @@ func TestExamine(t *testing.T) {
 		e.Has("rights", examine.Warning, "do more than read")
 	}
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		_, _ = c.Write([]byte("220 (vsFTPd 3.0.5)\r\n"))
-		_ = c.Close()
-	}()
-	look(func(c *config.SFTP) { c.Addr = l.Addr().String() })
+	ftp := kit.Greet(t, "220 (vsFTPd 3.0.5)\r\n")
+	look(func(c *config.SFTP) { c.Addr = ftp })
 	e.Has("service", examine.Failed, "looks like FTP")
 	look(func(c *config.SFTP) { c.KeyFile = filepath.Join(r.Dir, "no key") })
 	e.Has("key_file", examine.Failed)

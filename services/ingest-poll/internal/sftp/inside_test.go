@@ -5,13 +5,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"trunkline.internal/services/ingest-poll/internal/kit"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
 
@@ -58,44 +57,8 @@ func newInside(r *rig.Rig, keyboard bool, change ...func(*ssh.ServerConfig)) *in
 	for _, c := range change {
 		c(cfg)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		r.Fatal(err)
-	}
-	s.addr = l.Addr().String()
-	serveAll(r, l, func(c net.Conn) { serveSFTP(c, cfg) })
+	s.addr = kit.Serve(r, func(c net.Conn) { serveSFTP(c, cfg) })
 	return s
-}
-
-// serveAll serves every connection until the test ends.
-func serveAll(t testing.TB, l net.Listener, serve func(net.Conn)) {
-	var mu sync.Mutex
-	var conns []net.Conn
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			running.Go(func() {
-				defer c.Close()
-				serve(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		running.Wait()
-	})
 }
 
 func serveSFTP(c net.Conn, cfg *ssh.ServerConfig) {

@@ -3,7 +3,6 @@ package sftp
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,22 +13,17 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/kit"
+	"trunkline.internal/services/ingest-poll/internal/link"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
-
-func tickets(from, to int) (text string, each []string) {
-	for i := from; i < to; i++ {
-		each = append(each, fmt.Sprintf("%06d|21.11.26|09:00:00|201|01632960%03d", i, i%1000))
-	}
-	return strings.Join(each, "\r\n") + "\r\n", each
-}
 
 func TestAgainstOpenSSH(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
 	s := newSSHD(r)
-	text, want := tickets(0, 50000)
+	text, want := rig.Lines(0, 50000)
 	r.Write("day 1.txt", text)
-	more, each := tickets(50000, 50010)
+	more, each := rig.Lines(50000, 50010)
 	r.Write("day2.txt", more)
 	r.Write("day3.txt.part", "half\r\n")
 	if err := os.Symlink(filepath.Join(r.Dir, "day2.txt"), filepath.Join(r.Dir, "day4.txt")); err != nil {
@@ -65,47 +59,9 @@ func TestAgainstOpenSSH(t *testing.T) {
 }
 
 func TestAfter(t *testing.T) {
-	day := 24 * time.Hour
-	for _, tc := range []struct {
-		name  string
-		after config.After
-		want  []string
-	}{
-		{"keep", config.After{}, []string{"a.txt", "a.txt.old"}},
-		{"delete", config.After{Delete: &day}, []string{"a.txt.old"}},
-		{"rename", config.After{Rename: true}, []string{"a.txt.1.old", "a.txt.old"}},
-		{"move", config.After{Move: "done"}, []string{"a.txt.old", "done", "done/a.txt"}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := rig.New(t, "unify-hipath")
-			r.Write("a.txt", "call 1\r\n")
-			r.Write("a.txt.old", "somebody's\r\n")
-			c := collector(r, newSSHD(r), func(c *config.SFTP) { c.After = tc.after })
-			r.Collect(c)
-			if tc.after.Delete != nil {
-				if len(rig.Names(t, r.Dir)) != 2 {
-					t.Fatal("deleted too early")
-				}
-				r.Clock.Add(day)
-				r.Collect(c)
-			}
-			r.Healthy()
-			got := rig.Names(t, r.Dir)
-			if tc.after.Move != "" {
-				for _, name := range rig.Names(t, filepath.Join(r.Dir, "done")) {
-					got = append(got, "done/"+name)
-				}
-			}
-			if !slices.Equal(got, tc.want) {
-				t.Fatalf("%v, want %v", got, tc.want)
-			}
-			r.Clock.Add(time.Hour)
-			r.Write("a.txt", "call 2\r\n")
-			r.Collect(c)
-			r.Healthy()
-			r.Tickets("call 1", "call 2")
-		})
-	}
+	rig.After(t, func(r *rig.Rig, after config.After) link.Collector {
+		return collector(r, newSSHD(r), func(c *config.SFTP) { c.After = after })
+	})
 }
 
 // A log is fetched from where we stand.
@@ -161,21 +117,8 @@ func TestPassword(t *testing.T) {
 			s := newInside(r, keyboard)
 			secret := r.SecretOf("wrong " + rig.Canary)
 			c := collector(r, s.sshd, func(c *config.SFTP) { c.KeyFile, c.Secret = "", secret })
-			for range 10 {
-				if err := r.Look(c); !rig.Gone(err) {
-					t.Fatal(err)
-				}
-				r.Ill("log-in is refused", "user adfexc")
-				r.Clock.Add(5 * time.Second)
-			}
-			if n := s.logins.Load(); n != 3 {
-				t.Errorf("%d log-ins in a minute", n)
-			}
-			write(t, secret.PasswordFile, rig.Canary+"\n")
-			r.Clock.Add(time.Second)
-			r.Collect(c)
-			r.Healthy()
-			r.Tickets("call 1")
+			r.Refused(c, s.logins.Load, "user adfexc")
+			r.Corrected(c, secret, "call 1")
 		})
 	}
 }
@@ -252,13 +195,8 @@ func TestWhatIsWrong(t *testing.T) {
 func TestStopsAtOnce(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
 	r.Write("a.txt", "call 1\r\n")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveAll(t, l, wait)
 	s := newSSHD(r)
-	s.addr = l.Addr().String()
+	s.addr = kit.Serve(t, wait)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(200*time.Millisecond, cancel)
 	began := time.Now()

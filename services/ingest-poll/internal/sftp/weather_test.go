@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"trunkline.internal/platform/config"
+	"trunkline.internal/services/ingest-poll/internal/kit"
 	"trunkline.internal/services/ingest-poll/internal/remote"
 	"trunkline.internal/services/ingest-poll/internal/remote/rig"
 )
@@ -34,7 +35,7 @@ func hasty(r *rig.Rig, addr string, s *sshd) *remote.Collector {
 func TestResumes(t *testing.T) {
 	r := rig.New(t, "unify-hipath")
 	s := newSSHD(r)
-	text, want := tickets(0, 60000)
+	text, want := rig.Lines(0, 60000)
 	r.Write("big.txt", text)
 	var cut, dialled atomic.Int64
 	proxy := rig.NewCutter(t, s.addr, func(int) int64 {
@@ -77,15 +78,10 @@ func TestBadWeather(t *testing.T) {
 			t.Parallel()
 			r := rig.New(t, "unify-hipath")
 			s := newSSHD(r)
-			text, _ := tickets(0, 60000)
+			text, _ := rig.Lines(0, 60000)
 			r.Write("big.txt", text)
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
 			var n atomic.Int32
-			serveAll(t, l, func(c net.Conn) { tc.serve(c, n.Add(1), s.addr) })
-			c := hasty(r, l.Addr().String(), s)
+			c := hasty(r, kit.Serve(t, func(c net.Conn) { tc.serve(c, n.Add(1), s.addr) }), s)
 			began := time.Now()
 			first := r.Look(c)
 			r.Clock.Add(time.Minute)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -21,6 +22,8 @@ const (
 	dialTimeout = 10 * time.Second
 	// readTimeout bounds the wait for the server's next packet.
 	readTimeout = time.Minute
+	// refusedPause is how often a log-in is tried once three were refused.
+	refusedPause = time.Minute
 )
 
 // Error numbers of the server.
@@ -75,11 +78,21 @@ func open(c config.MySQL, watch *watcher) (*sql.DB, error) {
 	return db, nil
 }
 
+// errNoGreeting tells that no MySQL server answered; noGreeting is what the driver
+// says then.
+var (
+	errNoGreeting = errors.New("it greets us otherwise, or hangs up")
+	noGreeting    = []error{mysql.ErrInvalidConn, mysql.ErrMalformPkt, mysql.ErrPktSync, mysql.ErrPktSyncMul, mysql.ErrPktTooLarge}
+)
+
 // readOnly makes each session unable to write.
 type readOnly struct{ driver.Connector }
 
 func (r readOnly) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := r.Connector.Connect(ctx)
+	if slices.ContainsFunc(noGreeting, func(e error) bool { return errors.Is(err, e) }) {
+		return nil, fmt.Errorf("%w: %w", errNoGreeting, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +132,12 @@ func tlsConfig(t *config.TLS, addr string) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// refused tells an error of a log-in.
+func refused(err error) bool {
+	var server *mysql.MySQLError
+	return errors.As(err, &server) && (server.Number == errAccessDenied || server.Number == errNoPlugin)
 }
 
 func (t *Table) wrap(err error) error {
@@ -161,6 +180,8 @@ func (t *Table) explain(err error) error {
 		remedy = "the server does not answer: is it on, does it listen on this address, does the firewall let us through?"
 	case errors.Is(err, mysql.ErrNoTLS):
 		remedy = "the server offers no TLS: take tls out of the link's configuration, or set TLS up on the PBX"
+	case errors.Is(err, errNoGreeting):
+		remedy = "is it the port of a MySQL server?"
 	case errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, driver.ErrBadConn):
 		remedy = "the connection broke"
 	default:

@@ -2,9 +2,12 @@ package table
 
 import (
 	"context"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +81,88 @@ func TestWrongPassword(t *testing.T) {
 	}
 	r.look()
 	r.have(numbers(0, 1))
+}
+
+// stand lets do serve each connection, and counts them.
+func stand(t *testing.T, do func(net.Conn)) (addr string, conns *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	conns = new(atomic.Int32)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			go func() {
+				defer conn.Close()
+				do(conn)
+			}()
+		}
+	}()
+	return l.Addr().String(), conns
+}
+
+// Three refusals, and the account is left alone for a minute, but for another
+// password.
+func TestRefusedLogin(t *testing.T) {
+	r := newRig(t)
+	run(t, r.db, cdrTable)
+	r.insert(0, 1)
+	now := time.Now()
+	r.now = func() time.Time { return now }
+	var conns *atomic.Int32
+	r.cfg.Addr, conns = stand(t, func(conn net.Conn) {
+		server, err := net.Dial("tcp", mariadb.addr())
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go func() { _, _ = io.Copy(server, conn) }()
+		_, _ = io.Copy(conn, server)
+	})
+	write := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(r.cfg.PasswordFile, []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("battery staple")
+	r.restart()
+	tries := func(want int32) {
+		t.Helper()
+		if err := r.try(context.Background()); err == nil || !strings.Contains(err.Error(), "wrong user or password") {
+			t.Fatalf("%v", err)
+		}
+		if got := conns.Load(); got != want {
+			t.Errorf("%d log-ins, want %d", got, want)
+		}
+	}
+	for _, want := range []int32{1, 2, 3, 3, 3} {
+		tries(want)
+	}
+	now = now.Add(refusedPause)
+	tries(4)
+	tries(4)
+	write(password)
+	r.look()
+	r.have(numbers(0, 1))
+}
+
+func TestAnotherServicesGreeting(t *testing.T) {
+	for _, says := range []string{"SSH-2.0-OpenSSH_9.6\r\n", "220 ready\r\n", ""} {
+		r := newRig(t)
+		r.cfg.Addr, _ = stand(t, func(conn net.Conn) { _, _ = io.WriteString(conn, says) })
+		r.restart()
+		if err := r.try(context.Background()); err == nil || !strings.Contains(err.Error(), "is it the port of a MySQL server?") {
+			t.Errorf("%q: %v", says, err)
+		}
+	}
 }
 
 func TestErrorsSayWhatHelps(t *testing.T) {

@@ -33,7 +33,7 @@ func Examine(ctx context.Context, r *examine.Report, l *link.Link, c *config.MyS
 		return nil
 	}
 	_ = t.db.Close()
-	if _, ok := r.Password(c.Password); !ok {
+	if _, ok := r.Password(c.User, c.Secret); !ok {
 		return nil
 	}
 	w := &watcher{r: r}

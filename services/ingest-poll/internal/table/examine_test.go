@@ -2,7 +2,6 @@ package table
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -94,20 +93,8 @@ func TestExamineLogin(t *testing.T) {
 	r.examine(e, func(c *config.MySQL) { c.PasswordFile += "-gone" })
 	e.Has("password", examine.Failed, "password_file")
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		_, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.6\r\n"))
-		_ = c.Close()
-	}()
-	r.examine(e, func(c *config.MySQL) { c.Addr = l.Addr().String() })
+	ssh := kit.Greet(t, "SSH-2.0-OpenSSH_9.6\r\n")
+	r.examine(e, func(c *config.MySQL) { c.Addr = ssh })
 	e.Has("service", examine.Failed, "looks like SSH")
 }
 

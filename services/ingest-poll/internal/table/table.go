@@ -34,6 +34,7 @@ type Table struct {
 	overlap int64
 	// named tells that the table is known, not only a query of it.
 	named bool
+	gate  link.Gate
 
 	checked  bool
 	columns  columns
@@ -88,7 +89,10 @@ func New(l *link.Link, c *config.MySQL) (*Table, error) {
 	if cfg.User == "" {
 		return nil, errors.New("mysql: user is missing: give one that may only SELECT from the table")
 	}
-	t := &Table{Link: l, cfg: cfg, named: named || cfg.Query == "", overlap: defaultOverlap}
+	t := &Table{
+		Link: l, cfg: cfg, named: named || cfg.Query == "", overlap: defaultOverlap,
+		gate: link.Gate{Password: cfg.Password, Now: l.Now, Pause: refusedPause},
+	}
 	if cfg.Overlap != nil {
 		if t.overlap = int64(*cfg.Overlap); t.overlap < 0 || t.overlap > maxOverlap {
 			return nil, fmt.Errorf("mysql: overlap %d: give 0 to %d keys", t.overlap, maxOverlap)
@@ -140,14 +144,21 @@ func (t *Table) save(ctx context.Context) error {
 // Look publishes the rows that are new, and those behind the cursor that became
 // visible late.
 func (t *Table) Look(ctx context.Context) error {
+	if _, err := t.gate.Open(); err != nil {
+		return t.explain(err)
+	}
 	if err := t.look(ctx); err != nil {
 		var ours *publishError
 		if ctx.Err() != nil || errors.As(err, &ours) {
 			return err
 		}
 		t.checked = false // the trouble may be what check explains
+		if refused(err) {
+			t.gate.Refused(err)
+		}
 		return t.explain(err)
 	}
+	t.gate.Accepted()
 	return nil
 }
 

@@ -78,12 +78,7 @@ func (r *rig) restart(change ...func(*link.Options)) {
 	r.Table = tab
 }
 
-func (r *rig) try(ctx context.Context) error {
-	r.Alarms.Begin()
-	err := r.Look(ctx)
-	r.Alarms.End()
-	return err
-}
+func (r *rig) try(ctx context.Context) error { return kit.Look(ctx, r.Table.Link, r) }
 
 func (r *rig) look() {
 	r.t.Helper()

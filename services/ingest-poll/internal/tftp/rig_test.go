@@ -52,36 +52,18 @@ type rig struct {
 	*Inbox
 	t      testing.TB
 	health *kit.Health
-	log    *syncBuffer
 	reg    *prometheus.Registry
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func newRig(t testing.TB, n *kit.NATS, data string, c *config.TFTP, change ...func(*link.Options)) *rig {
 	t.Helper()
-	r := &rig{t: t, health: &kit.Health{}, log: &syncBuffer{}, reg: prometheus.NewRegistry()}
+	r := &rig{t: t, health: &kit.Health{}, reg: prometheus.NewRegistry()}
 	l := n.Link(t, "unify-hipath", time.Now, append([]func(*link.Options){func(o *link.Options) {
 		meters, err := link.NewMeters(r.reg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Metrics, o.Health, o.Log = meters.Of("lyon", "pbx"), r.health.Set, slog.New(slog.NewTextHandler(r.log, nil))
+		o.Metrics, o.Health = meters.Of("lyon", "pbx"), r.health.Set
 	}}, change...)...)
 	var err error
 	if r.Inbox, err = New(data, l, c); err != nil {

@@ -45,21 +45,13 @@ type client struct {
 }
 
 func newClient(c *config.HTTP, t timing) (*client, error) {
-	tlsConfig, err := TLS(c)
+	transport, err := Transport(c, t.dial, t.header)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: t.dial, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    t.dial,
-		ResponseHeaderTimeout:  t.header,
-		MaxResponseHeaderBytes: 256 << 10,
-		MaxConnsPerHost:        2, // a PBX's web server is a small one
-		IdleConnTimeout:        90 * time.Second,
-		DisableCompression:     true,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
-	}
+	transport.MaxResponseHeaderBytes = 256 << 10
+	transport.MaxConnsPerHost = 2 // a PBX's web server is a small one
+	transport.DisableCompression = true
 	return &client{timing: t, http: &http.Client{
 		Transport:     &login{base: transport, user: c.User, password: c.Password},
 		CheckRedirect: stayThere,
@@ -76,6 +68,24 @@ func stayThere(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("%w, to %s://%s%s: is that where people log in with a form? Give the address of the folder itself, as it is in the end", errElsewhere, req.URL.Scheme, req.URL.Host, req.URL.Path)
 	}
 	return nil
+}
+
+// Transport makes connections to a PBX's web server. dial bounds the making of one
+// and the TLS handshake, header the wait for an answer to begin.
+func Transport(c *config.HTTP, dial, header time.Duration) (*http.Transport, error) {
+	tlsConfig, err := TLS(c)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    dial,
+		ResponseHeaderTimeout:  header,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        90 * time.Second,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
+	}, nil
 }
 
 // TLS is how a web server's certificate is checked: by its pin, by a CA, by the
@@ -187,28 +197,34 @@ func explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var pin *pinError
+	if !errors.Is(err, errElsewhere) && !errors.As(err, &pin) {
+		if remedy := Remedy(err, "the PBX's web server on"); remedy != "" {
+			err = fmt.Errorf("%s: %w", remedy, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", files.ErrAway, err)
+}
+
+// Remedy says what would help where a connection failed of err; empty: nothing
+// that is known. on is what should be, such as `the API switched on`.
+func Remedy(err error, on string) string {
 	var (
 		untrusted *tls.CertificateVerificationError
-		pin       *pinError
 		dns       *net.DNSError
 		timeout   net.Error
 	)
-	remedy := ""
 	switch {
-	case errors.Is(err, errElsewhere), errors.As(err, &pin):
 	case errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0:
-		remedy = "give tls: {ca: FILE} with who signed its certificate, or, once you have compared it with what the PBX shows, pin: " + pinOf(untrusted.UnverifiedCertificates[0])
+		return "give tls: {ca: FILE} with who signed its certificate, or, once you have compared it with what the PBX shows, pin: " + pinOf(untrusted.UnverifiedCertificates[0])
 	case strings.Contains(err.Error(), "gave HTTP response to HTTPS client"):
-		remedy = "it does not speak TLS on this port: is it http:// ?"
+		return "it does not speak TLS on this port: is it http:// ?"
 	case errors.As(err, &dns):
-		remedy = "is the name right, and is the name server there?"
+		return "is the name right, and is the name server there?"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		remedy = "nothing listens on that port: is it the right one, and is the PBX's web server on?"
+		return "nothing listens on that port: is it the right one, and is " + on + "?"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		remedy = "it does not answer: is the PBX on, and does the firewall let us through?"
+		return "it does not answer: is the PBX on, and does the firewall let us through?"
 	}
-	if remedy == "" {
-		return fmt.Errorf("%w: %w", files.ErrAway, err)
-	}
-	return fmt.Errorf("%w: %s: %w", files.ErrAway, remedy, err)
+	return ""
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,8 +25,7 @@ func TestExamine(t *testing.T) {
 	l := kit.Start(t).Link(t, "mitel-a5000-v2", time.Now)
 	look := func(change ...func(*config.HTTP)) *examine.Newest {
 		t.Helper()
-		check := kit.Unchanged(t, n.dir)
-		defer check()
+		defer kit.Unchanged(t, n.dir)()
 		c := &config.HTTP{URL: "https://" + n.addr, User: "collector", Secret: config.Secret{PasswordFile: password}, Pin: n.pin, Pattern: "t*"}
 		for _, f := range change {
 			f(c)
@@ -40,8 +38,13 @@ func TestExamine(t *testing.T) {
 	e.Has("clock", examine.OK, "as here")
 	e.Has("files t*", examine.Warning, "the folder is empty")
 
+	hourAgo := time.Now().Add(-time.Hour) // the server tells times to the second
 	for i := range 60 {
-		n.write("t"+string(rune('a'+i/26))+string(rune('a'+i%26)), "ticket of a file\r\n")
+		name := "t" + string(rune('a'+i/26)) + string(rune('a'+i%26))
+		n.write(name, "ticket of a file\r\n")
+		if err := os.Chtimes(filepath.Join(n.dir, name), hourAgo, hourAgo); err != nil {
+			t.Fatal(err)
+		}
 	}
 	n.write("tzz", strings.Repeat("21/11/26 09:00:00 ticket\r\n", 10_000)+"the last one\r\n")
 	if got := look(); got == nil || got.Name != "tzz" || !strings.HasPrefix(string(got.Raw), "the last one") && !strings.HasPrefix(string(got.Raw), "21/11/26") {
@@ -62,25 +65,11 @@ func TestExamine(t *testing.T) {
 
 // A server of another kind on the port.
 func TestExamineOther(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("SSH-2.0-dropbear\r\n"))
-			_ = c.Close()
-		}
-	}()
+	ssh := kit.Greet(t, "SSH-2.0-dropbear\r\n")
 	e := &kit.Examined{TB: t}
 	of := kit.Start(t).Link(t, "mitel-a5000-v2", time.Now)
 	for scheme, what := range map[string]string{"http": "service", "https": "TLS"} {
-		Examine(t.Context(), e.Report(time.Now, canary), of, &config.HTTP{URL: scheme + "://" + l.Addr().String()})
+		Examine(t.Context(), e.Report(time.Now, canary), of, &config.HTTP{URL: scheme + "://" + ssh})
 		e.Has(what, examine.Failed, "looks like SSH")
 	}
 }

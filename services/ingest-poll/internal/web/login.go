@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -200,12 +201,20 @@ func newScheme(s string) bool {
 	return s != "" && (end < 0 || end > 0 && (s[end] == ',' || (s[end] == ' ' || s[end] == '\t') && !strings.HasPrefix(strings.TrimLeft(s[end:], " \t"), "=")))
 }
 
-// schemes names what the server asks for, for people.
+// ways are those to log in that a server may ask for.
+var ways = []string{"Basic", "Digest", "NTLM", "Negotiate", "Bearer", "OAuth", "HOBA", "Mutual", "SCRAM-SHA-256"}
+
+// schemes names what the server asks for, for people. Other words than these are
+// not repeated: they may be anything.
 func schemes(h http.Header) string {
 	var names []string
 	for _, one := range challenges(h) {
 		name, _, _ := strings.Cut(one, " ")
-		names = append(names, fmt.Sprintf("%.20q", name))
+		said := "something unknown"
+		if i := slices.IndexFunc(ways, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+			said = fmt.Sprintf("%q", ways[i])
+		}
+		names = append(names, said)
 	}
 	return strings.Join(names, ", ")
 }

@@ -4,22 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -117,29 +108,13 @@ http {
 const basic = `auth_basic "web management"; auth_basic_user_file users;`
 
 func (n *nginx) certify() {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := kit.NewCertificate()
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pbx"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	made, err := x509.ParseCertificate(der)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.pin = pinOf(made)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.write("../../../../../cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	n.write("../../../../../key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	n.pin = pinOf(c.Certificate)
+	n.write("../../../../../cert.pem", string(c.PEM))
+	n.write("../../../../../key.pem", string(c.Key))
 }
 
 func (n *nginx) write(name, content string) {
@@ -181,8 +156,7 @@ type rig struct {
 	t      testing.TB
 	nats   *kit.NATS
 	health kit.Health
-	mu     sync.Mutex
-	log    bytes.Buffer
+	log    kit.Log
 	ahead  time.Duration // of the clock
 	cfg    config.HTTP
 	timing timing
@@ -199,8 +173,6 @@ func newRig(t testing.TB, url string, change ...func(*rig)) *rig {
 	}
 	r.restart()
 	t.Cleanup(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		if all := r.log.String() + r.health.Text(); strings.Contains(all, canary) || strings.Contains(all, "Y29sbGVjdG9y") {
 			t.Error("the password is in the log or the state")
 		}
@@ -208,17 +180,11 @@ func newRig(t testing.TB, url string, change ...func(*rig)) *rig {
 	return r
 }
 
-func (r *rig) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
 func (r *rig) restart(change ...func(*link.Options)) {
 	r.t.Helper()
 	l := r.nats.Link(r.t, "mitel-a5000-v2", func() time.Time { return time.Now().Add(r.ahead) }, append(change, func(o *link.Options) {
 		o.Health = r.health.Set
-		o.Log = slog.New(slog.NewTextHandler(r, nil))
+		o.Log = slog.New(slog.NewTextHandler(&r.log, nil))
 	})...)
 	c, err := newCollector(l, &r.cfg, filepath.Join(r.t.TempDir(), "http"), r.timing)
 	if err != nil {
@@ -231,15 +197,7 @@ func (r *rig) restart(change ...func(*link.Options)) {
 	r.Collector = c
 }
 
-func (r *rig) try(ctx context.Context) error {
-	r.Alarms.Begin()
-	err := r.Look(ctx)
-	if err != nil {
-		r.Alarms.Raise("look", err)
-	}
-	r.Alarms.End()
-	return err
-}
+func (r *rig) try(ctx context.Context) error { return kit.Look(ctx, r.Collector.Link, r) }
 
 // look looks, and again when everything has settled.
 func (r *rig) look() {
@@ -254,12 +212,7 @@ func (r *rig) look() {
 
 func (r *rig) texts(want ...string) {
 	r.t.Helper()
-	got := kit.Texts(r.nats.Collected(r.t))
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		r.t.Fatalf("%d tickets, want %d:\n%.2000q\n%.2000q\n%s", len(got), len(want), got, want, r.health.Text())
-	}
+	r.nats.Holds(r.t, &r.health, want...)
 }
 
 func lines(of string, from, to int) string {

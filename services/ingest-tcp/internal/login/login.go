@@ -40,11 +40,16 @@ type Dialogue struct {
 
 // Run speaks the dialogue. What the PBX printed in it is no ticket; what came
 // after the last expected text is returned, with the time when it came: echo,
-// and perhaps the first tickets. No error holds the password.
+// its password blanked, and perhaps the first tickets. No error holds the password.
+//
+// With an error rest is what came in place of a dialogue: a PBX that is another
+// than it should be, or asks for no log-in, prints its tickets and forgets them.
+// One that prints them without a pause has let us in.
 func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (rest []byte, at time.Time, err error) {
 	if len(d.Steps) == 0 {
 		return nil, time.Time{}, nil
 	}
+	defer func() { blank(rest, d.Password) }()
 	// A deadline that is set after ctx ended would make its end wait.
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
 	deadline := func(d time.Duration) error {
@@ -55,10 +60,11 @@ func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (res
 		return err
 	}
 	var heard []byte
+	var printed printed // before the password was sent
 	secret := false
 	for i, step := range d.Steps {
 		if err := deadline(step.Timeout); err != nil {
-			return nil, at, err
+			return printed.tickets(d.Steps), printed.at, err
 		}
 		for searched := 0; ; {
 			if at := index(heard[searched:], step.Expect); at >= 0 {
@@ -67,37 +73,49 @@ func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (res
 			}
 			searched = max(0, len(heard)-len(step.Expect)+1)
 			if len(heard) > maxPrinted {
+				if !secret {
+					return printed.text, printed.at, conn.SetReadDeadline(time.Time{})
+				}
 				return nil, at, fmt.Errorf("log-in step %d: the PBX printed %d bytes without %q: is it the right port?", i+1, len(heard), step.Expect)
 			}
 			data, err := r.Next()
+			if heard = append(heard, data...); !secret {
+				printed.add(data)
+			}
 			if ctx.Err() != nil {
-				return nil, at, ctx.Err()
+				return printed.tickets(d.Steps), printed.at, ctx.Err()
 			}
 			if err != nil {
-				return nil, at, fmt.Errorf("log-in step %d: %w", i+1, missing(step, heard, secret, err))
+				blank(heard, d.Password) // of an earlier try
+				return printed.tickets(d.Steps), printed.at, fmt.Errorf("log-in step %d: %w", i+1, missing(step, heard, secret, err))
 			}
-			heard = append(heard, data...)
 		}
 		if err := conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
-			return nil, at, err
+			return printed.tickets(d.Steps), printed.at, err
+		}
+		if secret = secret || strings.Contains(step.Send, "{password}"); secret {
+			printed.text = nil
 		}
 		if _, err := io.WriteString(conn, strings.ReplaceAll(step.Send, "{password}", d.Password)); err != nil {
-			return nil, at, fmt.Errorf("log-in step %d: the PBX does not take our answer: %w", i+1, err)
+			return printed.tickets(d.Steps), printed.at, fmt.Errorf("log-in step %d: the PBX does not take our answer: %w", i+1, err)
 		}
-		secret = secret || strings.Contains(step.Send, "{password}")
 	}
 	at = time.Now()
 	if err := deadline(d.Settle); err != nil {
 		return heard, at, nil
 	}
-	for len(heard) < maxHeld {
+	for waited := -1; len(heard) < maxHeld; {
 		data, err := r.Next()
 		heard = append(heard, data...)
+		late := ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded)
 		switch {
 		case err == nil:
 			continue
-		case ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) && d.asks(heard):
+		case late && d.asks(heard):
 			return nil, at, ErrRejected
+		case late && len(echoing(heard, d.Password)) > 0 && len(heard) > waited && deadline(d.Settle) == nil:
+			waited = len(heard)
+			continue
 		}
 		// Any other error comes again at the next read.
 		break
@@ -105,9 +123,43 @@ func (d Dialogue) Run(ctx context.Context, conn net.Conn, r *telnet.Reader) (res
 	return heard, at, conn.SetReadDeadline(time.Time{})
 }
 
+// printed is what a PBX printed, and when it began to.
+type printed struct {
+	text []byte
+	at   time.Time
+}
+
+func (p *printed) add(data []byte) {
+	if len(p.text) == 0 {
+		p.at = time.Now()
+	}
+	p.text = append(p.text, data...)
+}
+
+// tickets is all of it where a line is neither a prompt nor the echo of an
+// answer.
+func (p *printed) tickets(steps []pbx.Step) []byte {
+	end := bytes.LastIndexAny(p.text, lineEnds)
+	for line := range bytes.FieldsFuncSeq(p.text[:end+1], func(r rune) bool { return strings.ContainsRune(lineEnds, r) }) {
+		for _, s := range steps {
+			for _, own := range []string{s.Expect, strings.TrimRight(s.Send, lineEnds)} {
+				for at := index(line, own); own != "" && at >= 0; at = index(line, own) {
+					line = slices.Concat(line[:at], line[at+len(own):])
+				}
+			}
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			return p.text
+		}
+	}
+	return nil
+}
+
+const lineEnds = "\r\n\f\x00"
+
 // asks tells whether the PBX stopped at one of its prompts.
 func (d Dialogue) asks(heard []byte) bool {
-	last := heard[bytes.LastIndexAny(heard, "\r\n\f\x00")+1:]
+	last := heard[bytes.LastIndexAny(heard, lineEnds)+1:]
 	last = bytes.TrimSpace(last)
 	return slices.ContainsFunc(d.Steps, func(s pbx.Step) bool {
 		before := len(last) - len(s.Expect)

@@ -71,10 +71,47 @@ func TestErrorsDoNotTellThePassword(t *testing.T) {
 	}
 }
 
-func TestAFloodIsNoDialogue(t *testing.T) {
-	_, _, err := talk(t, dialogue, bytes.Repeat([]byte("no prompt\r\n"), 10_000))
-	if err == nil || !strings.Contains(err.Error(), "right port") {
+func TestErrorsDoNotTellWhatWasTypedBefore(t *testing.T) {
+	_, _, err := talk(t, dialogue, []byte("last time: hunter2\r\n"))
+	if err == nil || !strings.Contains(err.Error(), "last time: *******") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+// Who prints without end asks for no log-in, and what he printed is kept.
+func TestAFloodIsNoDialogue(t *testing.T) {
+	flood := bytes.Repeat([]byte("no prompt\r\n"), 10_000)
+	rest, _, err := talk(t, dialogue, flood)
+	if err != nil || len(rest) <= maxPrinted || !bytes.HasPrefix(flood, rest) {
+		t.Errorf("%d bytes, error: %v", len(rest), err)
+	}
+}
+
+// What comes in place of a dialogue is given back; a dialogue is not.
+func TestTicketsInPlaceOfADialogue(t *testing.T) {
+	const tickets = "2026/11/20 10:00:00,00:00:10,5,2001\r\n2026/11/20 10:01"
+	for text, want := range map[string]string{
+		tickets:                      tickets,
+		"\r-SMDR\r" + tickets:        "\r-SMDR\r" + tickets,
+		"220 mail.example ESMTP\r\n": "220 mail.example ESMTP\r\n",
+		"SSH-2.0-OpenSSH_9.9\r\nno such line\r\n": "SSH-2.0-OpenSSH_9.9\r\nno such line\r\n",
+		"\r\n-":                 "",
+		"\r\n-SMDR\r\n":         "",
+		"\r\n- smdr \r\n":       "",
+		"\r-SMDR\rEnter Passw":  "",
+		"half a line":           "",
+		"hunter2 was wrong\r\n": "******* was wrong\r\n",
+		"":                      "",
+	} {
+		rest, _, err := talk(t, dialogue, []byte(text))
+		if err == nil || string(rest) != want {
+			t.Errorf("%q gives %q, error: %v", text, rest, err)
+		}
+	}
+	d := dialogue
+	d.Steps = append(d.Steps[:2:2], pbx.Step{Expect: "welcome", Timeout: time.Minute})
+	if rest, _, err := talk(t, d, []byte("\r-SMDR\rPassword:hunter2\r\nWrong\r\n")); err == nil || len(rest) > 0 {
+		t.Errorf("behind the password: %q, error: %v", rest, err)
 	}
 }
 

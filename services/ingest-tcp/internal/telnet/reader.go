@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
+// Sizes of a read: most PBXs print a line now and then, and one that empties its
+// buffer fills the small one at once.
 const (
-	readSize    = 16 << 10
+	fewBytes    = 1 << 10
+	manyBytes   = 16 << 10
 	writeWithin = 5 * time.Second
 )
 
@@ -25,7 +28,7 @@ type Reader struct {
 // NewReader reads from a connection. With refuse it answers the options that
 // the other side negotiates: politely, with no.
 func NewReader(conn net.Conn, refuse bool) *Reader {
-	return &Reader{conn: conn, filter: Filter{Refuse: refuse}, raw: make([]byte, readSize)}
+	return &Reader{conn: conn, filter: Filter{Refuse: refuse}, raw: make([]byte, fewBytes)}
 }
 
 // Next waits for data and returns it, valid until the next call. After a
@@ -34,6 +37,9 @@ func (r *Reader) Next() ([]byte, error) {
 	for r.end == nil {
 		n, err := r.conn.Read(r.raw)
 		r.data = r.filter.Append(r.data[:0], r.raw[:n])
+		if n == len(r.raw) && n < manyBytes {
+			r.raw = make([]byte, manyBytes)
+		}
 		if a := r.filter.Answers(); len(a) > 0 && err == nil {
 			err = r.send(a)
 		}

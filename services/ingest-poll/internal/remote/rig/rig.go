@@ -96,12 +96,7 @@ func (r *Rig) LookWith(ctx context.Context, c link.Collector) error {
 		}
 		r.loaded = c
 	}
-	r.Link.Alarms.Begin()
-	err := c.Look(ctx)
-	if err != nil && ctx.Err() == nil {
-		r.Link.Alarms.Raise("look", err)
-	}
-	r.Link.Alarms.End()
+	err := kit.Look(ctx, r.Link, c)
 	r.silent(err)
 	return err
 }
@@ -127,6 +122,36 @@ func (r *Rig) Collect(c link.Collector) {
 		}
 		r.Clock.Add(2 * time.Minute)
 	}
+}
+
+// Refused makes sure that a password that is refused is tried three times, and not
+// again in the minute. tried is how often it was.
+func (r *Rig) Refused(c link.Collector, tried func() int32, words ...string) {
+	r.Helper()
+	for range 10 {
+		if err := r.Look(c); !Gone(err) {
+			r.Fatal(err)
+		}
+		r.Ill(append(words, "log-in is refused")...)
+		r.Clock.Add(5 * time.Second)
+	}
+	if n := tried(); n != 3 {
+		r.Fatalf("%d log-ins in a minute", n)
+	}
+	r.Ill("once a minute")
+}
+
+// Corrected corrects the password's file, and makes sure that it is tried at once
+// and collects these tickets.
+func (r *Rig) Corrected(c link.Collector, s config.Secret, want ...string) {
+	r.Helper()
+	if err := os.WriteFile(s.PasswordFile, []byte(Canary+"\n"), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	r.Clock.Add(time.Second)
+	r.Collect(c)
+	r.Healthy()
+	r.Tickets(want...)
 }
 
 // Healthy makes sure that nothing is wrong.
@@ -159,6 +184,15 @@ func (r *Rig) Tickets(want ...string) {
 	if !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 		r.Fatalf("%d tickets, want %d: %.40q, want %.40q", len(got), len(want), got[:min(3, len(got))], want[:min(3, len(want))])
 	}
+}
+
+// Lines are tickets with the numbers from one to before another: the file of them,
+// and each.
+func Lines(from, to int) (text string, each []string) {
+	for i := from; i < to; i++ {
+		each = append(each, fmt.Sprintf("%06d|21.11.26|09:00:00|201|01632960%03d", i, i%1000))
+	}
+	return strings.Join(each, "\r\n") + "\r\n", each
 }
 
 // Write writes a file of the folder as of the clock's time.
