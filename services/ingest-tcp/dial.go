@@ -126,7 +126,10 @@ func (d *tcpWay) once(leased, life context.Context) outcome {
 		case len(d.model.Login) > 0:
 			return ended, d.loginFailed(errors.New("the PBX hung up right after it: is the password right? set password_env or password_file"))
 		}
-		return ended, outcome{s.acked > 0, 0, d.hangsUp(s)}
+		if s.acked > 0 { // it gave what it had
+			return ended, outcome{delivered: true}
+		}
+		return ended, outcome{err: d.hangsUp(s)}
 	})
 }
 
