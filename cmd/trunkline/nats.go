@@ -23,7 +23,7 @@ func connect(cfg *config.Config, command string) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(cfg.NATS.URL, append(opts, nats.Name("trunkline "+command))...)
 	if err != nil {
-		return nil, fmt.Errorf("nats at %s: %w: does trunkline run, and is nats.url right?", cfg.NATS.URL, err)
+		return nil, fmt.Errorf("nats at %s: %w: does trunkline run, and is nats.url right?", config.HideURLs(cfg.NATS.URL), bus.WithoutURL(err, cfg.NATS.URL))
 	}
 	return nc, nil
 }

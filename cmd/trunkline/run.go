@@ -137,6 +137,9 @@ func loadRun(f runFlags) (*config.Config, error) {
 	if f.data != "" {
 		cfg.Data = f.data
 	}
+	if cfg.NATS.Spool != nil {
+		return nil, errors.New("nats.spool is for ingest-tcp and ingest-poll at a site, which hand their tickets to a hub: trunkline run keeps them itself, so take it out")
+	}
 	for _, s := range cfg.Sites {
 		if isDemo(s.ID) {
 			return nil, fmt.Errorf("site %q: ids that begin with %s are the demo's", s.ID, demoPrefix)
@@ -233,7 +236,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 	case "off":
 		natsListen = ""
 	}
-	if a.nats, err = natsd.New(natsd.Config{Dir: filepath.Join(cfg.Data, "nats"), Listen: natsListen}); err != nil {
+	if a.nats, err = natsd.New(natsd.Config{Dir: filepath.Join(cfg.Data, "nats"), Listen: natsListen, Log: tel.Log}); err != nil {
 		return nil, err
 	}
 	a.bus, err = bus.Connect(bus.Config{
@@ -283,7 +286,7 @@ func (a *app) parts() []lifecycle.Part {
 		{Name: "parser", Run: a.parser.Run},
 		{Name: "ingest-poll", Early: true, Run: a.poll.Run},
 		{Name: "ingest-tcp", Early: true, Run: a.tcp.Run},
-		service.WatchPart(a.watch, a.bus),
+		service.WatchPart(a.watch, a.bus, a.bus),
 	}
 }
 

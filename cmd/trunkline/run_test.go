@@ -80,6 +80,10 @@ func TestLoadRun(t *testing.T) {
 	if cfg, err = loadRun(runFlags{file: real, data: "/srv/other"}); err != nil || cfg.Data != "/srv/other" {
 		t.Errorf("--data: %+v, %v", cfg, err)
 	}
+	spool := write(t, "spool.yaml", "nats: {spool: {}}\n")
+	if _, err := loadRun(runFlags{file: spool}); err == nil || !strings.Contains(err.Error(), "nats.spool") {
+		t.Errorf("a site's spool in the all-in-one: %v", err)
+	}
 	t.Setenv("TRUNKLINE_CONFIG", real)
 	if cfg, err = loadRun(runFlags{}); err != nil || cfg.Data != "/srv/tickets" {
 		t.Errorf("$TRUNKLINE_CONFIG: %+v, %v", cfg, err)

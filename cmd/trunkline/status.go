@@ -191,11 +191,17 @@ func (s *status) json(w io.Writer) error {
 	}
 	out := struct {
 		Processes []json.RawMessage `json:"processes"`
+		Spools    []json.RawMessage `json:"spools,omitempty"`
 		Links     []link            `json:"links"`
 		Streams   []stream          `json:"streams"`
 	}{Streams: s.streams}
 	for _, p := range s.processes {
 		out.Processes = append(out.Processes, marshal(p.Process))
+		if p.SpoolMaxBytes > 0 {
+			spool := proto.CloneOf(p)
+			spool.Links, spool.ConfigProblem = nil, ""
+			out.Spools = append(out.Spools, marshal(spool))
+		}
 	}
 	for _, l := range s.links {
 		one := link{Name: l.Site + "/" + l.Link, Status: l.word(), Known: l.known(), Balanced: l.counts == nil || balanced(l.counts), State: marshal(l.LinkState)}

@@ -25,6 +25,9 @@ func (s *status) print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w)
 	s.printCounts(w)
 	for _, p := range s.processes {
+		if p.SpoolMessages > 0 || p.SpoolProblem != "" {
+			fmt.Fprintf(w, "\n%s\n", spooled(p, now))
+		}
 		if p.ConfigProblem != "" {
 			fmt.Fprintf(w, "\nThe configuration of %s on %s (pid %d) is not the one that runs:\n  %s\n",
 				p.Process.Service, p.Process.Host, p.Process.Pid, strings.ReplaceAll(p.ConfigProblem, "\n", "\n  "))
@@ -33,6 +36,16 @@ func (s *status) print(w io.Writer, now time.Time) {
 			fmt.Fprintf(w, "\nThe clock of %s is %s away from the one here: set one of them by NTP.\n", p.Process.Host, signed(-d))
 		}
 	}
+}
+
+// spooled is what waits at a site for us, in a line.
+func spooled(p *trunklinev1.ProcessState, now time.Time) string {
+	text := fmt.Sprintf("The spool of %s on %s holds %d messages, %s (%.1f %% of what it may), the oldest for %s", p.Process.GetService(), p.Process.GetHost(),
+		p.SpoolMessages, size(p.SpoolBytes), 100*float64(p.SpoolBytes)/float64(max(p.SpoolMaxBytes, 1)), ago(p.SpoolOldestTime, now))
+	if p.SpoolProblem != "" {
+		text += ":\n  " + strings.ReplaceAll(p.SpoolProblem, "; ", "\n  ")
+	}
+	return text
 }
 
 func (s *status) printLinks(w io.Writer, now time.Time) {

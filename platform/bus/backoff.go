@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"time"
 )
 
@@ -28,8 +27,14 @@ func (b *Backoff) Next() time.Duration {
 }
 
 // Wait sleeps for Next, or until ctx is done.
-func (b *Backoff) Wait(ctx context.Context) error {
-	t := time.NewTimer(b.Next())
+func (b *Backoff) Wait(ctx context.Context) error { return Wait(ctx, b.Next()) }
+
+// Reset begins anew after a success.
+func (b *Backoff) Reset() { b.next = 0 }
+
+// Wait sleeps, or until ctx is done.
+func Wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -37,19 +42,4 @@ func (b *Backoff) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Reset begins anew after a success.
-func (b *Backoff) Reset() { b.next = 0 }
-
-// redact takes passwords out of NATS URLs.
-func redact(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, u := range parts {
-		if at := strings.LastIndexByte(u, '@'); at >= 0 {
-			scheme, _, _ := strings.Cut(u, "://")
-			parts[i] = scheme + "://…@" + u[at+1:]
-		}
-	}
-	return strings.Join(parts, ",")
 }

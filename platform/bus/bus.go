@@ -4,12 +4,14 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"trunkline.internal/platform/config"
 	"trunkline.internal/proto/wire"
 )
 
@@ -30,6 +33,10 @@ type Config struct {
 	TicketsMaxBytes, CdrsMaxBytes int64
 	// Replicas of streams and buckets; 0: one.
 	Replicas int
+	// Role says what of it is ours.
+	Role Role
+	// SpoolMaxBytes bounds the stream SPOOL; 0: the default.
+	SpoolMaxBytes int64
 	// Sole says that no other process is at work: what a dead one had taken and
 	// not answered is taken again at once, not after its AckWait, and so are its
 	// leases.
@@ -41,7 +48,21 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Bus is a connection to NATS, and what the services keep there.
+// Role is what a process does on a NATS server.
+type Role int
+
+const (
+	// Hub: streams and buckets of the services are made, and used.
+	Hub Role = iota
+	// Spool: the server is a site's own, and holds what an ingest process needs
+	// without the hub.
+	Spool
+	// Guest: nothing is made and no bucket opened; a site's user has no right to.
+	Guest
+)
+
+// Bus is a connection to NATS, and what the services keep there. A guest has no
+// buckets.
 type Bus struct {
 	Conn *nats.Conn
 	JS   jetstream.JetStream
@@ -51,6 +72,7 @@ type Bus struct {
 	Attempts  *Attempts
 	Leases    *Leases
 	Usual     *Usual
+	Replays   *Replays
 
 	cfg     Config
 	log     *slog.Logger
@@ -63,6 +85,15 @@ type Bus struct {
 	// that cannot come.
 	down context.Context
 	cut  context.CancelFunc
+	// away is since when there is no connection; zero: there is one. up is closed
+	// when it comes; nil while it is there.
+	away   time.Time
+	up     chan struct{}
+	said   string // the last asynchronous error
+	saidAt time.Time
+
+	inbox     string // prefix of what answers come on
+	forbidden forbidden
 }
 
 // Connect begins to connect and returns at once; Ready waits for the server. It
@@ -80,10 +111,13 @@ func Connect(cfg Config) (*Bus, error) {
 	if cfg.CdrsMaxBytes == 0 {
 		cfg.CdrsMaxBytes = DefaultMaxBytes
 	}
+	if cfg.SpoolMaxBytes == 0 {
+		cfg.SpoolMaxBytes = DefaultMaxBytes
+	}
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
 	}
-	b := &Bus{cfg: cfg, log: cfg.Log, ready: make(chan struct{})}
+	b := &Bus{cfg: cfg, log: cfg.Log, ready: make(chan struct{}), away: time.Now(), up: make(chan struct{}), inbox: inboxPrefix(cfg.Options)}
 	b.down, b.cut = context.WithCancel(context.Background())
 	b.metrics = newMetrics(cfg.Metrics)
 	opts := append([]nats.Option{
@@ -91,10 +125,17 @@ func Connect(cfg Config) (*Bus, error) {
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			// Soon at first: an embedded server is only just starting.
-			d := min(20*time.Millisecond<<min(attempts, 7), 2*time.Second)
+			// Soon at first: an embedded server is only just starting. Many sites come
+			// back to a hub, and not all at once.
+			longest := 2 * time.Second
+			if cfg.Role == Guest {
+				longest = 8 * time.Second
+			}
+			d := min(20*time.Millisecond<<min(attempts, 9), longest)
 			return d/2 + rand.N(d/2)
 		}),
+		// A user that is refused today may be let in tomorrow.
+		nats.IgnoreAuthErrorAbort(),
 		// What is published while the line is down must fail, not wait in memory
 		// behind the caller's back.
 		nats.ReconnectBufSize(-1),
@@ -103,30 +144,103 @@ func Connect(cfg Config) (*Bus, error) {
 			b.mu.Lock()
 			b.cut()
 			b.down, b.cut = context.WithCancel(context.Background())
+			if b.away = time.Now(); b.up == nil {
+				b.up = make(chan struct{})
+			}
 			b.mu.Unlock()
 			if err != nil {
 				b.log.Warn("nats disconnected", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
-			b.metrics.connected.Set(1)
+			b.connected()
 			b.log.Info("nats reconnected", "server", c.ConnectedUrlRedacted())
 		}),
-		nats.ConnectHandler(func(*nats.Conn) { b.metrics.connected.Set(1) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.metrics.errors.Inc()
-			b.log.Warn("nats", "error", err)
-		}),
+		nats.ConnectHandler(func(*nats.Conn) { b.connected() }),
+		nats.ErrorHandler(func(c *nats.Conn, _ *nats.Subscription, err error) { b.failed(c, err) }),
 	}, cfg.Options...)
+	if cfg.Role == Guest {
+		// A line that is cut without a word is noticed in a minute.
+		opts = append(opts, nats.PingInterval(20*time.Second), nats.MaxPingsOutstanding(2))
+	}
 	var err error
 	if b.Conn, err = nats.Connect(cfg.URL, opts...); err != nil {
-		return nil, fmt.Errorf("nats: %w", err)
+		return nil, fmt.Errorf("nats: %w", WithoutURL(err, cfg.URL))
 	}
 	if b.JS, err = jetstream.New(b.Conn, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
 		b.Conn.Close()
 		return nil, fmt.Errorf("nats: %w", err)
 	}
 	return b, nil
+}
+
+func (b *Bus) connected() {
+	b.metrics.connected.Set(1)
+	b.forbidden.renew()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = time.Time{}
+	if b.up != nil {
+		close(b.up)
+		b.up = nil
+	}
+}
+
+// Wait waits so long, or until a connection that was away is back: coming back is
+// spread over many clients already.
+func (b *Bus) Wait(ctx context.Context, back *Backoff) error {
+	b.mu.Lock()
+	up := b.up
+	b.mu.Unlock()
+	t := time.NewTimer(back.Next())
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-up:
+		back.Reset()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Away is since when there has been no connection; zero: there is one.
+func (b *Bus) Away() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.away
+}
+
+// inboxPrefix is what the options make of it.
+func inboxPrefix(options []nats.Option) string {
+	o := nats.GetDefaultOptions()
+	for _, set := range options {
+		if set != nil {
+			_ = set(&o) // Connect tells what is wrong
+		}
+	}
+	if o.InboxPrefix != "" {
+		return o.InboxPrefix
+	}
+	return strings.TrimSuffix(nats.InboxPrefix, ".")
+}
+
+// WithoutURL is an error of the NATS client's, which repeats an address that it
+// does not understand, without the password in that.
+func WithoutURL(err error, urls string) error {
+	text := err.Error()
+	for u := range strings.SplitSeq(urls, ",") {
+		u = strings.TrimSpace(u)
+		text = strings.ReplaceAll(text, u, config.HideURL(u))
+		if _, rest, ok := strings.Cut(u, "://"); ok {
+			text = strings.ReplaceAll(text, rest, config.HideURL(rest))
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // Run makes the streams and buckets, retrying until NATS answers, then calls
@@ -144,7 +258,7 @@ func (b *Bus) Run(ctx context.Context, ready func()) error {
 			return nil
 		}
 		if !told && time.Since(began) > 3*time.Second {
-			b.log.Warn("waiting for nats", "url", redact(b.cfg.URL), "error", err)
+			b.log.Warn("waiting for nats", "url", config.HideURLs(b.cfg.URL), "error", err)
 			told = true
 		}
 		if back.Wait(ctx) != nil {
@@ -197,6 +311,14 @@ func (b *Bus) Close() { b.Conn.Close() }
 const DefaultMaxBytes = 8 << 30
 
 func (b *Bus) streams() []jetstream.StreamConfig {
+	if b.cfg.Role == Spool {
+		return []jetstream.StreamConfig{{
+			Name:        wire.StreamSpool,
+			Description: "call tickets on their way to the hub",
+			Subjects:    []string{wire.TicketSubjects},
+			MaxBytes:    b.cfg.SpoolMaxBytes,
+		}}
+	}
 	return []jetstream.StreamConfig{
 		{
 			Name:        wire.StreamTickets,
@@ -218,6 +340,12 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 // ensure makes what is missing, and brings an existing stream nearer to what is
 // wanted as far as that loses nothing.
 func (b *Bus) ensure(ctx context.Context) error {
+	if b.cfg.Role == Guest {
+		if !b.Conn.IsConnected() {
+			return fmt.Errorf("not connected: %w", cmp.Or(b.Conn.LastError(), nats.ErrNoServers))
+		}
+		return nil
+	}
 	for _, want := range b.streams() {
 		want.Retention = jetstream.LimitsPolicy
 		want.Storage = jetstream.FileStorage
@@ -239,6 +367,7 @@ func (b *Bus) ensure(ctx context.Context) error {
 		{wire.BucketAttempts, attemptsTTL, func(kv jetstream.KeyValue) { b.Attempts = &Attempts{kv: kv} }},
 		{wire.BucketLeases, leaseTTL, func(kv jetstream.KeyValue) { b.Leases = &Leases{kv: kv, log: b.log, sole: b.cfg.Sole, ttl: leaseTTL} }},
 		{wire.BucketUsual, 0, func(kv jetstream.KeyValue) { b.Usual = &Usual{kv: kv} }},
+		{wire.BucketReplays, 0, func(kv jetstream.KeyValue) { b.Replays = &Replays{kv: kv} }},
 	} {
 		kv, err := b.JS.KeyValue(ctx, want.bucket)
 		if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -276,6 +405,13 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) err
 	widen := func(get func(*jetstream.StreamConfig) *int64) {
 		if h, w := get(&next), *get(&want); *h > 0 && w > *h {
 			*h, changed = w, true
+		}
+	}
+	if b.cfg.Role == Spool {
+		// The disk of a site is bounded also where it was given more before, but for
+		// what is there.
+		if most := max(want.MaxBytes, int64(have.State.Bytes)); next.MaxBytes != most {
+			next.MaxBytes, changed = most, true
 		}
 	}
 	widen(func(c *jetstream.StreamConfig) *int64 { return &c.MaxBytes })

@@ -496,8 +496,16 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestRedact(t *testing.T) {
-	if got := redact("nats://u:secret@a:4222,nats://b:4222"); strings.Contains(got, "secret") || !strings.Contains(got, "b:4222") {
-		t.Error(got)
+func TestConnectTellsNoPassword(t *testing.T) {
+	for _, url := range []string{
+		"nats://u:secret@hub:port", "nats://u:sec%ret@hub", "u:secret@hub:x", "nats://a:1,nats://u:secret@hub:port", "nats://secret token@hub:4222",
+	} {
+		b, err := Connect(Config{URL: url, Log: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			b.Close()
+			t.Errorf("%s is taken", url)
+		} else if strings.Contains(err.Error(), "sec") {
+			t.Errorf("%s: %v", url, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type Committer struct {
 }
 
 type commit struct {
+	ctx  context.Context // of who waits
 	msgs []*nats.Msg
 	size int
 	done chan error
@@ -52,8 +54,9 @@ var ErrRefused = errors.New("refused by NATS")
 
 // Publish returns when all messages are on disk; their Nats-Msg-Id makes one of
 // two. It waits for as long as NATS is away or the stream is full. The error is
-// ctx's, or wraps ErrRefused. Messages are the committer's until then, and may
-// still be published after ctx ended.
+// ctx's, or wraps ErrRefused: then others of them may be there. Messages are the
+// committer's until then; what was on its way when ctx ended may still be
+// published, and is not tried again.
 func (c *Committer) Publish(ctx context.Context, msgs ...*nats.Msg) error {
 	if len(msgs) == 0 {
 		return nil
@@ -64,7 +67,7 @@ func (c *Committer) Publish(ctx context.Context, msgs ...*nats.Msg) error {
 	dones := make([]chan error, 0, 1)
 	for len(msgs) > 0 {
 		n, size := cutBatch(msgs)
-		one := &commit{msgs: msgs[:n:n], size: size, done: make(chan error, 1)}
+		one := &commit{ctx: ctx, msgs: msgs[:n:n], size: size, done: make(chan error, 1)}
 		msgs = msgs[n:]
 		select {
 		case c.queue <- one:
@@ -173,6 +176,7 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 			c.apart(ctx, batch)
 			return
 		case errors.Is(err, ErrRefused):
+			c.bus.metrics.refused.WithLabelValues(c.stream, refusal(err)).Add(float64(len(msgs)))
 			answer(batch, err)
 			return
 		}
@@ -181,18 +185,35 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 			told = time.Now()
 			c.bus.log.Warn("publish is waiting", "stream", c.stream, "messages", len(msgs), "error", err)
 		}
-		if back.Wait(ctx) != nil {
+		if c.bus.Wait(ctx, &back) != nil {
 			answer(batch, ctx.Err())
 			return
 		}
+		// Whom a PBX has not had an answer from, it gives its tickets again.
+		if batch = wanted(batch); len(batch) == 0 {
+			return
+		}
+		msgs = distinct(batch)
 	}
+}
+
+// wanted leaves out those that nobody waits for any more.
+func wanted(batch []*commit) []*commit {
+	return slices.DeleteFunc(batch, func(one *commit) bool {
+		err := one.ctx.Err()
+		if err != nil {
+			one.done <- err
+		}
+		return err != nil
+	})
 }
 
 // mayFitApart tells errors of a batch that its messages need not share: the
 // stream has some of them already, or refuses some of them, or the line is too
 // slow for so many.
 func mayFitApart(err error) bool {
-	return errors.Is(err, errDuplicateInBatch) || errors.Is(err, ErrRefused) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, errDuplicateInBatch) || errors.Is(err, errIncompleteBatch) || errors.Is(err, ErrRefused) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // apart publishes what no batch takes: each request by itself, so that its
@@ -206,10 +227,15 @@ func (c *Committer) apart(ctx context.Context, batch []*commit) {
 	}
 	var first error
 	for _, msg := range batch[0].msgs {
-		single := &commit{msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
+		single := &commit{ctx: batch[0].ctx, msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
 		c.commit(ctx, []*commit{single})
-		if err := <-single.done; err != nil && first == nil {
+		err := <-single.done
+		if err != nil && first == nil {
 			first = err
+		}
+		// What follows is mostly the same link's, and NATS logs each try.
+		if errors.Is(err, ErrForbidden) || ctx.Err() != nil {
+			break
 		}
 	}
 	batch[0].done <- first
@@ -243,7 +269,12 @@ func distinct(batch []*commit) []*nats.Msg {
 	return out
 }
 
-var errDuplicateInBatch = errors.New("the batch holds a message that the stream has")
+var (
+	errDuplicateInBatch = errors.New("the batch holds a message that the stream has")
+	// A message of it was dropped on the way: its subject may be forbidden, or
+	// another stream's.
+	errIncompleteBatch = errors.New("the batch did not arrive whole")
+)
 
 // Headers of ADR-50's atomic batch publish.
 const (
@@ -263,8 +294,15 @@ func batchID() string {
 func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
 	ctx, disconnect := c.bus.whileConnected(ctx)
 	defer disconnect()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, c.timeout)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done, err := c.bus.forbidden.await(msgs, cancel)
+	if err != nil {
+		return err
+	}
+	defer done()
 	last := msgs[len(msgs)-1]
 	if len(msgs) > 1 {
 		// A message that is tried again singly must not look like part of a batch.
@@ -290,6 +328,9 @@ func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
 	}
 	reply, err := c.bus.Conn.RequestMsgWithContext(ctx, last)
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrForbidden) || errors.Is(cause, errDeaf) {
+			return cause
+		}
 		return classify(err)
 	}
 	var ack struct {
@@ -314,6 +355,7 @@ func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
 // Error codes of the server's errors.json.
 const (
 	codeMessageTooLarge  = 10054
+	codeIncompleteBatch  = 10176
 	codeDuplicateInBatch = 10201
 )
 
@@ -324,6 +366,8 @@ func classify(err error) error {
 		switch api.ErrorCode {
 		case codeDuplicateInBatch:
 			return errDuplicateInBatch
+		case codeIncompleteBatch:
+			return errIncompleteBatch
 		case codeMessageTooLarge:
 			return fmt.Errorf("%w: %s", ErrRefused, api.Description)
 		}
@@ -342,10 +386,20 @@ func retryReason(err error) string {
 			return "stream_full"
 		}
 		return "code_" + strconv.Itoa(int(api.ErrorCode))
+	case errors.Is(err, errDeaf):
+		return "forbidden_inbox"
 	case errors.Is(err, nats.ErrNoResponders):
 		return "no_stream"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return "timeout"
 	}
 	return "disconnected"
+}
+
+// refusal is why a message was refused, for metrics.
+func refusal(err error) string {
+	if errors.Is(err, ErrForbidden) {
+		return "forbidden"
+	}
+	return "unfit"
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"trunkline.internal/pbx"
@@ -39,6 +40,26 @@ func (l *Links) Put(ctx context.Context, s pbx.Settings) error {
 		return fmt.Errorf("settings of link %s: %w", key, err)
 	}
 	if _, err := l.kv.Put(ctx, key, value); err != nil {
+		return fmt.Errorf("settings of link %s: %w", key, err)
+	}
+	return nil
+}
+
+// Announce puts a link's settings into the bucket of a server on which we are a
+// guest: by an acknowledged publish, which needs no right but to its subject. An
+// ErrRefused lasts until somebody changes the user's permissions.
+func (b *Bus) Announce(ctx context.Context, s pbx.Settings) error {
+	value, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	stream := "KV_" + wire.BucketLinks
+	c := &Committer{bus: b, stream: stream, timeout: commitTimeout}
+	key := wire.LinkKey(s.Site, s.Link)
+	if err := c.publish(ctx, []*nats.Msg{{Subject: "$KV." + wire.BucketLinks + "." + key, Header: nats.Header{}, Data: value}}); err != nil {
+		if errors.Is(err, ErrRefused) {
+			b.metrics.refused.WithLabelValues(stream, refusal(err)).Inc()
+		}
 		return fmt.Errorf("settings of link %s: %w", key, err)
 	}
 	return nil
@@ -224,7 +245,7 @@ func (l *Leases) Hold(ctx context.Context, key, owner string, work func(ctx cont
 				told = true
 				l.log.Warn("a link waits for its lease", "key", key, "error", err)
 			}
-			wait(ctx, l.ttl/3)
+			_ = Wait(ctx, l.ttl/3)
 			continue
 		}
 		told = false
@@ -274,15 +295,6 @@ func (l *Leases) held(ctx context.Context, key, owner string, revision uint64, r
 			stop()
 			return <-done
 		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -8,6 +8,7 @@ type metrics struct {
 	committed  *prometheus.CounterVec
 	commits    *prometheus.CounterVec
 	retries    *prometheus.CounterVec
+	refused    *prometheus.CounterVec
 	duplicates *prometheus.CounterVec
 	waiting    *prometheus.GaugeVec
 }
@@ -20,11 +21,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		committed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_messages_total", Help: "Messages acknowledged by JetStream."}, byStream),
 		commits:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commits_total", Help: "Commits, of one message or an atomic batch."}, byStream),
 		retries:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_retries_total", Help: "Commits tried again, by why."}, []string{"stream", "reason"}),
+		refused:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_refused_total", Help: "Messages that NATS refused for their own sake: forbidden, or unfit for the stream."}, []string{"stream", "reason"}),
 		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_duplicates_total", Help: "Messages that the stream had already."}, byStream),
 		waiting:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "trunkline_commit_waiting", Help: "Messages waiting for their acknowledgement."}, byStream),
 	}
 	if reg != nil {
-		reg.MustRegister(m.connected, m.errors, m.committed, m.commits, m.retries, m.duplicates, m.waiting)
+		reg.MustRegister(m.connected, m.errors, m.committed, m.commits, m.retries, m.refused, m.duplicates, m.waiting)
 	}
 	return m
 }

@@ -27,10 +27,22 @@ type NATS struct {
 	URL       string `yaml:"url"`
 	CredsFile string `yaml:"creds_file"`
 	TLS       TLS    `yaml:"tls"`
-	Listen    string `yaml:"listen"`
-	Replicas  int    `yaml:"replicas"`
-	Tickets   Stream `yaml:"tickets"`
-	Cdrs      Stream `yaml:"cdrs"`
+	// InboxPrefix begins the subjects that answers come on: what our user may
+	// subscribe to; empty: `_INBOX`.
+	InboxPrefix string `yaml:"inbox_prefix"`
+	// Spool keeps the tickets of an ingest service on its own disk until the hub has
+	// them; nil: there is none.
+	Spool    *Spool `yaml:"spool"`
+	Listen   string `yaml:"listen"`
+	Replicas int    `yaml:"replicas"`
+	Tickets  Stream `yaml:"tickets"`
+	Cdrs     Stream `yaml:"cdrs"`
+}
+
+// Spool is an ingest service's own store, below `data`.
+type Spool struct {
+	// MaxBytes bounds the tickets; 0: 8 GiB.
+	MaxBytes Bytes `yaml:"max_bytes"`
 }
 
 // Stream bounds a stream.

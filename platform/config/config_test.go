@@ -45,6 +45,12 @@ func TestParse(t *testing.T) {
 	if c.NATS.Tickets.MaxBytes != 10e9 || c.SQL.Listen != "127.0.0.1:8123" {
 		t.Errorf("sizes and defaults: %+v", c)
 	}
+	if c.NATS.Spool != nil {
+		t.Error("a spool that nobody asked for")
+	}
+	if c, err := Parse("x.yaml", []byte("nats: {inbox_prefix: _INBOX_lyon, spool: {}}")); err != nil || c.NATS.Spool == nil || c.NATS.InboxPrefix != "_INBOX_lyon" {
+		t.Errorf("a spool of the usual size: %+v, %v", c, err)
+	}
 	s := links[2].Settings()
 	if s.Site != "lyon" || s.Link != "plant" || s.Timezone != "Europe/Paris" || s.Parse.DateOrder != "dmy" || s.OutsidePrefix != "0" {
 		t.Errorf("settings %+v", s)
@@ -79,6 +85,8 @@ func TestMistakes(t *testing.T) {
 		{"duration", "delete: 30d", "delete: soon", 15, []string{`"soon"`, "30d"}},
 		{"after", "after: {delete: 30d}", "after: burn", 15, []string{"keep, rename"}},
 		{"size", "max_bytes: 10GB", "max_bytes: ten", 3, []string{`"ten"`, "10GB"}},
+		{"inbox prefix", "max_bytes: 10GB", "max_bytes: 10GB}, inbox_prefix: \"_INBOX.>\", cdrs: {max_bytes: 1GB", 3, []string{"_INBOX_lyon"}},
+		{"small spool", "max_bytes: 10GB", "max_bytes: 10GB}, spool: {max_bytes: 1MB", 3, []string{"nats.spool.max_bytes", "16MiB"}},
 		{"site id", "id: lyon", "id: Lyon!", 6, []string{"a-z, 0-9 and -"}},
 		{"link twice", "id: second", "id: front-desk", 13, []string{`"front-desk" already`}},
 		{"date order", "date_order: dmy", "date_order: dym", 14, []string{`"dym"`, "dmy, mdy, ymd, ydm"}},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -125,8 +126,12 @@ type place struct {
 	line int
 }
 
+// userinfo is a user, and often a password, before a host.
+var userinfo = regexp.MustCompile(`[^\s"',]+@`)
+
 func (in *reading) problem(file string, line int, format string, args ...any) {
-	in.problems = append(in.problems, &Problem{file, line, fmt.Sprintf(format, args...)})
+	text := userinfo.ReplaceAllString(fmt.Sprintf(format, args...), "…@")
+	in.problems = append(in.problems, &Problem{file, line, text})
 }
 
 // problemAt names the place of a path such as `sites[0].links[1].tcp.listen`, or
@@ -203,6 +208,9 @@ func syntaxProblem(file string, err error) error {
 	var line int
 	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
 		_, text, _ = strings.Cut(text, ": ")
+	}
+	if strings.HasPrefix(text, "unknown anchor") { // which it would name
+		text = "a value that begins with * refers to another one: write it in quotes"
 	}
 	if strings.Contains(text, "unknown escape character") {
 		text += `: in double quotes a \ begins an escape, so write a folder of Windows without quotes, such as dir: D:\cdr`

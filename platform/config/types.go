@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,10 @@ func (s Secret) Password() (string, error) {
 	case s.PasswordEnv != "":
 		v, ok := os.LookupEnv(s.PasswordEnv)
 		if !ok {
+			if !variable.MatchString(s.PasswordEnv) {
+				// Perhaps somebody wrote the password there.
+				return "", errors.New("password_env: the environment has no variable of this name: give the name of the variable that holds the password, such as PBX_PASSWORD")
+			}
 			return "", fmt.Errorf("password_env: the environment has no variable %s", s.PasswordEnv)
 		}
 		return v, nil
@@ -42,6 +47,9 @@ func (s Secret) Password() (string, error) {
 	}
 	return "", nil
 }
+
+// variable is how variables are named.
+var variable = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 
 // Duration is a length of time as people write it: `90s`, `15m`, `12h`, `30d`.
 type Duration time.Duration

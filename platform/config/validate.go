@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,12 +35,25 @@ func (in *reading) validate(c *Config) {
 	if r := c.NATS.Replicas; r < 0 || r > 5 {
 		in.problemAt("nats.replicas", "nats.replicas: %d: give 1, 3 or 5", r)
 	}
+	if p := c.NATS.InboxPrefix; p != "" && !inboxPrefix.MatchString(p) {
+		in.problemAt("nats.inbox_prefix", "nats.inbox_prefix: %q: give what the user may subscribe to without its .>, such as _INBOX_lyon", p)
+	}
+	if s := c.NATS.Spool; s != nil && s.MaxBytes != 0 && s.MaxBytes < minSpool {
+		in.problemAt("nats.spool.max_bytes", "nats.spool.max_bytes: %d: give at least 16MiB, and what a day or more without the hub brings", s.MaxBytes)
+	}
 	u := uses{in: in, sites: map[string]string{}, folders: map[string]string{}, tables: map[string]string{}, servers: map[string]server{}}
 	for i := range c.Sites {
 		u.site(&c.Sites[i], fmt.Sprintf("sites[%d]", i))
 	}
 	u.ports()
 }
+
+// minSpool holds a few of the largest batches.
+const minSpool = 16 << 20
+
+// inboxPrefix matches what nats.inbox_prefix may be: tokens of a subject, no
+// wildcard.
+var inboxPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 // uses remembers what the links use, to find what two of them claim.
 type uses struct {
@@ -238,6 +252,16 @@ func (u *uses) ports() {
 				a.path, a.name, a.port, b.name, u.in.where(b.path))
 		}
 	}
+}
+
+// Canonical makes the ways to write every address of this machine equal, such as
+// :1080 and 0.0.0.0:1080.
+func Canonical(listen string) string {
+	host, port, _ := net.SplitHostPort(listen)
+	if wildcard(host) {
+		host = ""
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }

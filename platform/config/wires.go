@@ -337,14 +337,14 @@ var tenantID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-
 func (in *reading) url(at, text, example string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		in.problemAt(at, "%s: %q: give a URL such as %s", at, text, example)
+		in.problemAt(at, "%s: %q: give a URL such as %s", at, HideURL(text), example)
 		return
 	}
 	if u.User != nil {
 		in.problemAt(at, "%s: a URL holds no password: give user, and password_env or password_file", at)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		in.problemAt(at, "%s: %q: give a URL without ? and #", at, text)
+		in.problemAt(at, "%s: %q: give a URL without ? and #", at, HideURL(text))
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +27,14 @@ type Config struct {
 	Listen string
 	// MaxBytes bounds the streams together; 0: three quarters of the free disk.
 	MaxBytes int64
+	// Log is told when JetStream is off; may be nil.
+	Log *slog.Logger
 }
 
 // Server is an embedded server.
 type Server struct {
 	opts    *server.Options
+	log     *slog.Logger
 	running atomic.Pointer[server.Server]
 	lock    *os.File
 }
@@ -60,7 +65,10 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	return &Server{opts: opts}, nil
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{opts: opts, log: cfg.Log}, nil
 }
 
 // Start makes a server and waits until it serves.
@@ -72,15 +80,67 @@ func Start(cfg Config) (*Server, error) {
 	return s, s.start()
 }
 
-// Run runs the server until ctx is done.
+// lookEvery is how often a running server is looked at, and a stopped one tried.
+const (
+	lookEvery = 2 * time.Second
+	maxPause  = 30 * time.Second
+)
+
+// Run runs the server until ctx is done. What cannot be written, on a full disk,
+// ends a stream's writing for good, or JetStream: then the server is started anew
+// until it can be.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err := s.start(); err != nil {
 		return err
 	}
 	ready()
-	<-ctx.Done()
-	s.Stop()
-	return nil
+	defer s.Stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	said := ""
+	var tried time.Time
+	for pause := lookEvery; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		problem := s.broken()
+		if problem == "" {
+			if said != "" {
+				s.log.Info("nats can write again", "dir", s.opts.StoreDir)
+			}
+			said, pause = "", lookEvery
+			continue
+		}
+		if said == "" {
+			s.log.Error("nats cannot write: nothing is taken until it can, is the disk full?", "dir", s.opts.StoreDir, "error", problem)
+		}
+		said = problem
+		if time.Since(tried) < pause {
+			continue
+		}
+		tried, pause = time.Now(), min(2*pause, maxPause)
+		s.Stop()
+		_ = s.start() // it is looked at again
+	}
+}
+
+// broken is what keeps a server from writing; empty: nothing.
+func (s *Server) broken() string {
+	srv := s.running.Load()
+	switch {
+	case srv == nil:
+		return "it does not run"
+	case !srv.JetStreamEnabled():
+		return "JetStream is off"
+	}
+	for _, e := range srv.Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if e.Type == server.HealthzErrorStream && strings.Contains(e.Error, "write error") {
+			return e.Error
+		}
+	}
+	return ""
 }
 
 func (s *Server) start() (err error) {

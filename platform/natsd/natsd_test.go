@@ -1,9 +1,11 @@
 package natsd
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -67,5 +69,52 @@ func TestStreamsSurvive(t *testing.T) {
 			nc.Close()
 		}
 		s.Stop()
+	}
+}
+
+// What a full disk does: JetStream switches itself off.
+func TestSwitchedOff(t *testing.T) {
+	s, err := New(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	nc, err := nats.Connect("nats://x", s.Option(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "s", []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.running.Load().ShutdownJetStream(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		ack, err := js.Publish(t.Context(), "s", []byte("two"), jetstream.WithRetryAttempts(0))
+		if err == nil {
+			if ack.Sequence != 2 {
+				t.Errorf("sequence %d: what was stored before is gone", ack.Sequence)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -22,12 +22,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/lifecycle"
+	"trunkline.internal/platform/spool"
 	"trunkline.internal/platform/telemetry"
 	"trunkline.internal/platform/watch"
+	"trunkline.internal/proto/wire"
 )
 
 // DefaultConfig is where the configuration stands unless told otherwise.
@@ -60,11 +63,21 @@ func LoadConfig(file string) (*config.Config, error) {
 type Env struct {
 	*telemetry.Telemetry
 	Config *config.Config
-	Bus    *bus.Bus
+	// Bus is where the service works: the hub's NATS server, or the spool's.
+	Bus *bus.Bus
 	// Watch watches the service's links.
 	Watch *watch.Watch
 
 	reloads []Reloadable
+	spool   *spool.Spool
+}
+
+// Tickets makes the committer of tickets: to the hub's stream, or to the spool's.
+func (e *Env) Tickets() *bus.Committer {
+	if e.spool != nil {
+		return e.Bus.NewCommitter(wire.StreamSpool)
+	}
+	return e.Bus.NewCommitter(wire.StreamTickets)
 }
 
 // Reloads lets a service of links take a changed configuration over.
@@ -74,8 +87,11 @@ func (e *Env) Reloads(s Reloadable) { e.reloads = append(e.reloads, s) }
 // `<service> -health`, with which an image probes itself. build makes the
 // service's parts; they start when NATS has its streams, but for those that are
 // Early. Started by Windows' service manager it is a service of Windows.
-func Main(name string, build func(*Env) ([]lifecycle.Part, error)) {
+func Main(name string, build func(*Env) ([]lifecycle.Part, error), with ...Option) {
 	var o options
+	for _, set := range with {
+		set(&o)
+	}
 	flag.StringVar(&o.file, "c", "", "configuration file; $TRUNKLINE_CONFIG, or "+DefaultConfig)
 	flag.BoolVar(&o.probe, "health", false, "ask the running service whether it is ready, and exit 0 or 1")
 	flag.BoolVar(&o.verbose, "debug", false, "log more")
@@ -121,8 +137,16 @@ func start(name, logFile string, o options, build func(*Env) ([]lifecycle.Part, 
 	return work(ctx)
 }
 
+// Option of a service.
+type Option func(*options)
+
+// MaySpool lets a service work on a spool where `nats.spool` asks for one: it
+// publishes tickets, and makes its committer with Env.Tickets.
+func MaySpool(o *options) { o.maySpool = true }
+
 // options of a service's process.
 type options struct {
+	maySpool       bool
 	file           string
 	probe, verbose bool
 	log            io.Writer
@@ -146,21 +170,27 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(bus.Config{
-		URL: cfg.NATS.URL, Name: name, Options: opts, Replicas: cfg.NATS.Replicas,
-		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
-		Log: tel.Log, Metrics: tel.Metrics,
-	})
+	hub, sp, err := connect(name, cfg, opts, o.maySpool, tel)
 	if err != nil {
 		return err
 	}
-	defer b.Close()
+	defer hub.Close()
+	b, broker := hub, []lifecycle.Part{{Name: "nats", Run: hub.Run}}
+	if sp != nil {
+		b, broker = sp.Bus(), sp.Parts()
+		defer b.Close()
+		// Whoever takes tickets is ready, also without the hub.
+		tel.Health.Note("hub", sp.Note)
+	}
 	tel.Health.Watch("nats", b.Check)
 	links, err := watch.New(watch.Options{Service: name, Log: tel.Log, Metrics: tel.Metrics})
 	if err != nil {
 		return err
 	}
-	env := &Env{Telemetry: tel, Config: cfg, Bus: b, Watch: links}
+	if sp != nil {
+		links.More(sp.Tell)
+	}
+	env := &Env{Telemetry: tel, Config: cfg, Bus: b, Watch: links, spool: sp}
 	parts, err := build(env)
 	if err != nil {
 		return err
@@ -173,18 +203,50 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 		if err != nil {
 			return err
 		}
-		parts = append(parts, WatchPart(links, b), ReloadPart(reloader, b))
+		parts = append(parts, WatchPart(links, b, hub), ReloadPart(reloader, hub))
+		if sp == nil {
+			clock, err := ClockPart(tel, hub, cfg.Links)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, clock)
+		}
 	}
 	all := append([]lifecycle.Part{
 		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
-		{Name: "nats", Run: b.Run},
-	}, parts...)
+	}, append(broker, parts...)...)
 	return lifecycle.Run(ctx, all...)
 }
 
-// WatchPart watches links.
-func WatchPart(w *watch.Watch, b *bus.Bus) lifecycle.Part {
-	return lifecycle.Part{Name: "watch", Run: func(ctx context.Context, ready func()) error { return w.Run(ctx, b, ready) }}
+// connect connects to the hub, and makes the spool where one is asked for.
+func connect(name string, cfg *config.Config, opts []nats.Option, maySpool bool, tel *telemetry.Telemetry) (*bus.Bus, *spool.Spool, error) {
+	c := bus.Config{
+		URL: cfg.NATS.URL, Name: name, Options: opts, Replicas: cfg.NATS.Replicas,
+		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
+		Log: tel.Log, Metrics: tel.Metrics,
+	}
+	if cfg.NATS.Spool == nil || !maySpool {
+		hub, err := bus.Connect(c)
+		return hub, nil, err
+	}
+	c.Role, c.Metrics = bus.Guest, prometheus.WrapRegistererWith(prometheus.Labels{"server": "hub"}, tel.Metrics)
+	hub, err := bus.Connect(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	sp, err := spool.New(spool.Options{
+		Dir: filepath.Join(cfg.Data, "spool", name), MaxBytes: int64(cfg.NATS.Spool.MaxBytes), Hub: hub, Log: tel.Log, Metrics: tel.Metrics,
+	})
+	if err != nil {
+		hub.Close()
+	}
+	return hub, sp, err
+}
+
+// WatchPart watches links. What is learned is kept on our own NATS server, and
+// told on the hub's, which may be the same.
+func WatchPart(w *watch.Watch, own, hub *bus.Bus) lifecycle.Part {
+	return lifecycle.Part{Name: "watch", Run: func(ctx context.Context, ready func()) error { return w.Run(ctx, own, hub, ready) }}
 }
 
 // ReloadPart takes a changed configuration over.
@@ -236,6 +298,9 @@ func Probe(ctx context.Context, listen string) error {
 // NATSOptions are credentials and TLS of the configuration.
 func NATSOptions(c config.NATS) ([]nats.Option, error) {
 	var opts []nats.Option
+	if c.InboxPrefix != "" {
+		opts = append(opts, nats.CustomInboxPrefix(c.InboxPrefix))
+	}
 	if c.CredsFile != "" {
 		if _, err := os.Stat(c.CredsFile); err != nil {
 			return nil, fmt.Errorf("nats.creds_file: %w", err)

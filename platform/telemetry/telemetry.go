@@ -68,6 +68,7 @@ type Health struct {
 	mu     sync.Mutex
 	parts  map[string]error
 	checks []func() (string, error)
+	notes  map[string]func() string
 }
 
 // Set tells a part's state: nil is ready.
@@ -82,6 +83,29 @@ func (h *Health) Watch(part string, check func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.checks = append(h.checks, func() (string, error) { return part, check() })
+}
+
+// Note shows beside the parts what people should know, and what keeps the process
+// neither from being ready nor from working.
+func (h *Health) Note(name string, note func() string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.notes == nil {
+		h.notes = make(map[string]func() string)
+	}
+	h.notes[name] = note
+}
+
+// Notes are what Note told to show.
+func (h *Health) Notes() map[string]string {
+	h.mu.Lock()
+	notes := maps.Clone(h.notes)
+	h.mu.Unlock()
+	out := make(map[string]string)
+	for name, note := range notes {
+		out[name] = note()
+	}
+	return out
 }
 
 // State lists the parts and what keeps them from being ready.
@@ -116,7 +140,7 @@ func (t *Telemetry) Handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		parts, status := make(map[string]string), http.StatusOK
+		parts, status := t.Health.Notes(), http.StatusOK
 		for part, err := range t.Health.State() {
 			parts[part] = "ready"
 			if err != nil {

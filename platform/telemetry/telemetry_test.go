@@ -25,6 +25,10 @@ func TestHandler(t *testing.T) {
 	if code, body := get("/readyz"); code != 200 || !strings.Contains(body, `"clickhouse":"ready"`) {
 		t.Errorf("readyz %d %q", code, body)
 	}
+	tel.Health.Note("hub", func() string { return "away" })
+	if code, body := get("/readyz"); code != 200 || !strings.Contains(body, `"hub":"away"`) {
+		t.Errorf("a note is no reason not to be ready: %d %q", code, body)
+	}
 	broken = errors.New("not connected")
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, `"nats":"not connected"`) {
 		t.Errorf("readyz %d %q", code, body)

@@ -20,7 +20,7 @@ func newWatch(t *testing.T, at *clock, reg prometheus.Registerer, b *bus.Bus) *W
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.bus = b
+	w.hub, w.usual = b, b.Usual
 	return w
 }
 

@@ -64,8 +64,10 @@ type Watch struct {
 
 	mu    sync.Mutex
 	links []*watched
-	bus   *bus.Bus // nil until NATS answered
-	stale string   // why the configuration on disk does not run
+	hub   *bus.Bus   // where it is told; nil until Run
+	usual *bus.Usual // nil until NATS answered
+	stale string     // why the configuration on disk does not run
+	more  func(*trunklinev1.ProcessState)
 }
 
 // New makes the watch of a process, without links.
@@ -134,16 +136,24 @@ func (w *Watch) index(site, link string) int {
 	return slices.IndexFunc(w.links, func(one *watched) bool { return one.site == site && one.link == link })
 }
 
-// Run watches from when NATS answers until ctx is done, and keeps what it learned.
-func (w *Watch) Run(ctx context.Context, b *bus.Bus, ready func()) error {
+// More lets another part complete what the process tells of itself.
+func (w *Watch) More(more func(*trunklinev1.ProcessState)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.more = more
+}
+
+// Run watches until ctx is done, from when NATS answers: own, which keeps what is
+// learned. It tells and is asked on hub, which may be the same or be away.
+func (w *Watch) Run(ctx context.Context, own, hub *bus.Bus, ready func()) error {
 	ready()
-	if b.Ready(ctx) != nil {
+	if own.Ready(ctx) != nil {
 		return nil
 	}
 	w.mu.Lock()
-	w.bus = b
+	w.hub, w.usual = hub, own.Usual
 	w.mu.Unlock()
-	if err := b.Answer(ctx, wire.AskLinks, "", w.answer); err != nil {
+	if err := hub.Answer(ctx, wire.AskLinks, "", w.answer); err != nil {
 		return err
 	}
 	tick := time.NewTicker(w.every)
@@ -171,7 +181,7 @@ func (w *Watch) look(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := one.load(ctx, w.bus.Usual); err != nil {
+		if err := one.load(ctx, w.usual); err != nil {
 			w.log.Debug("what is usual on a link is not known yet", "site", one.site, "link", one.link, "error", err)
 			continue
 		}
@@ -187,7 +197,7 @@ func (w *Watch) keep(ctx context.Context, all bool) {
 	w.mu.Unlock()
 	now := w.now()
 	for _, one := range links {
-		if err := one.keep(ctx, w.bus.Usual, now, all); err != nil {
+		if err := one.keep(ctx, w.usual, now, all); err != nil {
 			w.log.Debug("what is usual on a link is not kept", "site", one.site, "link", one.link, "error", err)
 		}
 	}
@@ -210,7 +220,7 @@ func (w *Watch) tell(one *watched, c change) {
 	}
 	body, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(c.state)
 	if err == nil {
-		err = w.bus.Conn.Publish(wire.Event(one.site, one.link, StatusName(c.state.Status)), body)
+		err = w.hub.Conn.Publish(wire.Event(one.site, one.link, StatusName(c.state.Status)), body)
 	}
 	if err != nil {
 		log.Debug("a change is not told", "error", err)
@@ -243,6 +253,9 @@ func (w *Watch) answer(question []byte) []proto.Message {
 	for _, m := range out {
 		m := m.(*trunklinev1.ProcessState)
 		m.Parts, m.ConfigProblem = uint32(len(out)), w.stale
+		if w.more != nil {
+			w.more(m)
+		}
 	}
 	return out
 }

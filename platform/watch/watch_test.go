@@ -240,7 +240,7 @@ func TestAnswers(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx, b, func() {}) }()
+	go func() { done <- w.Run(ctx, b, b, func() {}) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -11,6 +11,8 @@ const (
 	// StreamCdrs holds one receipt (trunkline.v1.CdrBatch) or more for each
 	// ticket message.
 	StreamCdrs = "CDRS"
+	// StreamSpool holds, at a site, the tickets that the hub has not got yet.
+	StreamSpool = "SPOOL"
 )
 
 // Consumers, one durable for each service.
@@ -31,6 +33,8 @@ const (
 	BucketLeases = "leases"
 	// BucketUsual holds what is usual on each link, under LinkKey.
 	BucketUsual = "usual"
+	// BucketReplays holds the number of the last replay.
+	BucketReplays = "replays"
 )
 
 // Subjects of questions that services answer, and of what they tell unasked. The

@@ -490,6 +490,13 @@ type ProcessState struct {
 	Parts   uint32                 `protobuf:"varint,4,opt,name=parts" json:"parts,omitempty"`
 	// Why the configuration on disk is not the one that runs; empty: it is.
 	ConfigProblem string `protobuf:"bytes,5,opt,name=config_problem,json=configProblem" json:"config_problem,omitempty"`
+	// What waits at the site for the hub; the maximum is 0 where there is no spool.
+	SpoolBytes      uint64                 `protobuf:"varint,6,opt,name=spool_bytes,json=spoolBytes" json:"spool_bytes,omitempty"`
+	SpoolMaxBytes   uint64                 `protobuf:"varint,7,opt,name=spool_max_bytes,json=spoolMaxBytes" json:"spool_max_bytes,omitempty"`
+	SpoolMessages   uint64                 `protobuf:"varint,8,opt,name=spool_messages,json=spoolMessages" json:"spool_messages,omitempty"`
+	SpoolOldestTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=spool_oldest_time,json=spoolOldestTime" json:"spool_oldest_time,omitempty"`
+	// Why tickets stay in the spool although the hub is there; empty: none do.
+	SpoolProblem  string `protobuf:"bytes,10,opt,name=spool_problem,json=spoolProblem" json:"spool_problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -555,6 +562,41 @@ func (x *ProcessState) GetParts() uint32 {
 func (x *ProcessState) GetConfigProblem() string {
 	if x != nil {
 		return x.ConfigProblem
+	}
+	return ""
+}
+
+func (x *ProcessState) GetSpoolBytes() uint64 {
+	if x != nil {
+		return x.SpoolBytes
+	}
+	return 0
+}
+
+func (x *ProcessState) GetSpoolMaxBytes() uint64 {
+	if x != nil {
+		return x.SpoolMaxBytes
+	}
+	return 0
+}
+
+func (x *ProcessState) GetSpoolMessages() uint64 {
+	if x != nil {
+		return x.SpoolMessages
+	}
+	return 0
+}
+
+func (x *ProcessState) GetSpoolOldestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SpoolOldestTime
+	}
+	return nil
+}
+
+func (x *ProcessState) GetSpoolProblem() string {
+	if x != nil {
+		return x.SpoolProblem
 	}
 	return ""
 }
@@ -1110,13 +1152,20 @@ const file_trunkline_v1_status_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"2\n" +
 	"\bAskLinks\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x12\n" +
-	"\x04link\x18\x02 \x01(\tR\x04link\"\xbf\x01\n" +
+	"\x04link\x18\x02 \x01(\tR\x04link\"\x9c\x03\n" +
 	"\fProcessState\x12/\n" +
 	"\aprocess\x18\x01 \x01(\v2\x15.trunkline.v1.ProcessR\aprocess\x12-\n" +
 	"\x05links\x18\x02 \x03(\v2\x17.trunkline.v1.LinkStateR\x05links\x12\x12\n" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12\x14\n" +
 	"\x05parts\x18\x04 \x01(\rR\x05parts\x12%\n" +
-	"\x0econfig_problem\x18\x05 \x01(\tR\rconfigProblem\"\xd7\x01\n" +
+	"\x0econfig_problem\x18\x05 \x01(\tR\rconfigProblem\x12\x1f\n" +
+	"\vspool_bytes\x18\x06 \x01(\x04R\n" +
+	"spoolBytes\x12&\n" +
+	"\x0fspool_max_bytes\x18\a \x01(\x04R\rspoolMaxBytes\x12%\n" +
+	"\x0espool_messages\x18\b \x01(\x04R\rspoolMessages\x12F\n" +
+	"\x11spool_oldest_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0fspoolOldestTime\x12#\n" +
+	"\rspool_problem\x18\n" +
+	" \x01(\tR\fspoolProblem\"\xd7\x01\n" +
 	"\aProcess\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
@@ -1212,15 +1261,16 @@ var file_trunkline_v1_status_proto_depIdxs = []int32{
 	12, // 9: trunkline.v1.Refusal.time:type_name -> google.protobuf.Timestamp
 	6,  // 10: trunkline.v1.ProcessState.process:type_name -> trunkline.v1.Process
 	1,  // 11: trunkline.v1.ProcessState.links:type_name -> trunkline.v1.LinkState
-	12, // 12: trunkline.v1.Process.started:type_name -> google.protobuf.Timestamp
-	12, // 13: trunkline.v1.Process.now:type_name -> google.protobuf.Timestamp
-	9,  // 14: trunkline.v1.Counts.links:type_name -> trunkline.v1.LinkCounts
-	6,  // 15: trunkline.v1.Reloaded.process:type_name -> trunkline.v1.Process
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	12, // 12: trunkline.v1.ProcessState.spool_oldest_time:type_name -> google.protobuf.Timestamp
+	12, // 13: trunkline.v1.Process.started:type_name -> google.protobuf.Timestamp
+	12, // 14: trunkline.v1.Process.now:type_name -> google.protobuf.Timestamp
+	9,  // 15: trunkline.v1.Counts.links:type_name -> trunkline.v1.LinkCounts
+	6,  // 16: trunkline.v1.Reloaded.process:type_name -> trunkline.v1.Process
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_trunkline_v1_status_proto_init() }

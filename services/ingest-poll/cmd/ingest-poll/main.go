@@ -6,13 +6,12 @@ import (
 
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/service"
-	"trunkline.internal/proto/wire"
 	ingestpoll "trunkline.internal/services/ingest-poll"
 )
 
 func main() {
 	service.Main("ingest-poll", func(env *service.Env) ([]lifecycle.Part, error) {
-		tickets := env.Bus.NewCommitter(wire.StreamTickets)
+		tickets := env.Tickets()
 		s, err := ingestpoll.New(env.Config.Links(), ingestpoll.Deps{
 			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set, Watch: env.Watch, Data: env.Config.Data,
 		})
@@ -21,5 +20,5 @@ func main() {
 		}
 		env.Reloads(s)
 		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-poll", Early: true, Run: s.Run}}, nil
-	})
+	}, service.MaySpool)
 }

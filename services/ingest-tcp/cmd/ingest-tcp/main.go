@@ -6,13 +6,12 @@ import (
 
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/service"
-	"trunkline.internal/proto/wire"
 	ingesttcp "trunkline.internal/services/ingest-tcp"
 )
 
 func main() {
 	service.Main("ingest-tcp", func(env *service.Env) ([]lifecycle.Part, error) {
-		tickets := env.Bus.NewCommitter(wire.StreamTickets)
+		tickets := env.Tickets()
 		s, err := ingesttcp.New(env.Config.Links(), ingesttcp.Deps{
 			Bus: env.Bus, Tickets: tickets, Log: env.Log, Metrics: env.Metrics, SetHealth: env.Health.Set, Watch: env.Watch,
 		})
@@ -21,5 +20,5 @@ func main() {
 		}
 		env.Reloads(s)
 		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-tcp", Early: true, Run: s.Run}}, nil
-	})
+	}, service.MaySpool)
 }
