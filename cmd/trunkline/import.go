@@ -175,7 +175,7 @@ func connectImport(ctx context.Context, cfg *config.Config, errOut io.Writer, d 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("nats at %s does not answer: does trunkline run, and are nats.url and nats.listen right?", cfg.NATS.URL)
+		return nil, fmt.Errorf("nats at %s does not answer: does trunkline run, and are nats.url and nats.listen right?", config.HideURLs(cfg.NATS.URL))
 	}
 	d.Bus, d.Tickets = b, tickets
 	return stop, nil

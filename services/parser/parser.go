@@ -221,7 +221,8 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	batch, attempt, err := s.read(ctx, m, headerErr, link, meta)
 	var receipt []*nats.Msg
 	if err == nil {
-		receipt, err = encode(m, batch, meta.Sequence.Stream)
+		batch.StreamSequence = meta.Sequence.Stream
+		receipt, err = Encode(m, batch)
 	}
 	if err == nil {
 		if attempt != "" {
@@ -296,9 +297,8 @@ func (s *Service) wait(msg jetstream.Msg, m *bus.TicketMessage, l *link, deliver
 	}
 }
 
-// encode makes the messages of a receipt.
-func encode(m *bus.TicketMessage, batch *trunklinev1.CdrBatch, sequence uint64) ([]*nats.Msg, error) {
-	batch.StreamSequence = sequence
+// Encode makes the messages of a receipt.
+func Encode(m *bus.TicketMessage, batch *trunklinev1.CdrBatch) ([]*nats.Msg, error) {
 	parts, err := Split(batch)
 	if err != nil {
 		return nil, err

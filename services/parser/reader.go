@@ -115,7 +115,7 @@ func (r *Reader) read(batch *receipt, m *bus.TicketMessage, position string, t *
 		cdr.ParserVersion = batch.ParserVersion
 		_, offset := cdr.StartTime.AsTime().In(r.site).Zone()
 		cdr.UtcOffsetSeconds = int32(offset)
-		cdr.Raw = t.Raw
+		cdr.Raw, cdr.Position = t.Raw, text(position)
 		if cdr.CallKey == "" {
 			cdr.CallKey = cdr.TicketId
 		}
@@ -234,7 +234,7 @@ func Split(b *trunklinev1.CdrBatch) ([][]byte, error) {
 			b.DeadCount++
 			b.Others = append(b.Others, &trunklinev1.OtherTicket{
 				TicketId: c.TicketId, Outcome: trunklinev1.Outcome_OUTCOME_DEAD, Reason: ReasonNotText,
-				Error: "the format gave a field that cannot be encoded: " + err.Error(), Raw: c.Raw,
+				Error: "the format gave a field that cannot be encoded: " + err.Error(), Raw: c.Raw, Position: c.Position,
 			})
 		}
 	}

@@ -212,10 +212,12 @@ func (p *peer) query(q proto.Query) error {
 			body += " FORMAT Native"
 		}
 		failed = p.ask(body, nil, settings, &result)
-		if failed == nil && result.Len() > 0 {
+		for r := proto.NewReader(&result); failed == nil; {
 			var results proto.Results
 			var block proto.Block
-			if err := block.DecodeRawBlock(proto.NewReader(&result), 0, results.Auto()); err != nil {
+			if err := block.DecodeRawBlock(r, 0, results.Auto()); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
 				return err
 			}
 			var columns proto.Input

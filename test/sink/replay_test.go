@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	v1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/proto/wire"
 )
 
 // TestReplay: whatever a replay makes of a ticket, it counts once, and told again
@@ -93,6 +97,93 @@ func TestLateLiveRow(t *testing.T) {
 	b.settled()
 	if got := b.sql("SELECT ticket_id, revision FROM DB.calls"); got != "a\t1" {
 		t.Errorf("calls: %q", got)
+	}
+}
+
+// TestFormerIDs: what a replay gave another id counts under the first one no more,
+// whatever comes again of it, and counts again when a later replay says so.
+func TestFormerIDs(t *testing.T) {
+	const (
+		calls  = "SELECT ticket_id, revision FROM DB.calls ORDER BY ticket_id"
+		others = "SELECT ticket_id, revision FROM DB.other_tickets FINAL ORDER BY ticket_id"
+	)
+	live := receipt(0, []*v1.Cdr{call("place", day, 0), call("both", day, 0)}, other("dead", v1.Outcome_OUTCOME_DEAD))
+	again := receipt(3, []*v1.Cdr{call("key", day, 3), call("key2", day, 3), call("both", day.AddDate(0, 1, 0), 3)})
+	again.MessageId = live.MessageId
+	former := &v1.CdrBatch{MessageId: live.MessageId, Site: "lyon", Link: "front-desk", Model: "avaya-ipoffice", Revision: 3, Parts: 1, FormerIds: []string{"place", "dead", "never", "both"}}
+	b := newBench(t)
+	b.start(b.config())
+	check := func(what, wantCalls, wantOthers string) {
+		t.Helper()
+		b.settled()
+		if got := b.sql(calls); got != wantCalls {
+			t.Errorf("%s: calls\n%s\nwant\n%s", what, got, wantCalls)
+		}
+		if got := b.sql(others); got != wantOthers {
+			t.Errorf("%s: other tickets\n%s\nwant\n%s", what, got, wantOthers)
+		}
+	}
+	b.publish(live)
+	check("live", "both\t0\nplace\t0", "dead\t0")
+	const want = "both\t3\nkey\t3\nkey2\t3"
+	b.publish(again)
+	b.publish(former)
+	check("replayed", want, "")
+	tombstones := b.metric("trunkline_sink_tombstones_total")
+	b.publish(former)
+	check("told again", want, "")
+	if got := b.metric("trunkline_sink_tombstones_total"); got != tombstones {
+		t.Errorf("told again it wrote %v tombstones", got-tombstones)
+	}
+	if got := b.sql("SELECT count(), sum(ticket_count) FROM DB.receipts FINAL WHERE revision = 3"); got != "1\t3" {
+		t.Errorf("receipts of the replay: %s", got)
+	}
+	b.publish(receipt(4, []*v1.Cdr{call("place", day, 4)}))
+	check("back again", want+"\nplace\t4", "")
+	b.publish(former)
+	check("and an older replay late", want+"\nplace\t4", "")
+
+	// In one batch, before the row that is to go.
+	c := newBench(t)
+	c.start(c.config())
+	c.breakWith(exception(243, "NOT_ENOUGH_SPACE"))
+	c.publish(receipt(0, []*v1.Cdr{call("before", day, 0)}))
+	c.until("it waits", func() bool { return c.healthOf("clickhouse") != nil })
+	c.publish(former)
+	c.publish(live)
+	c.publish(again)
+	c.mend()
+	c.settled()
+	if got := c.sql(calls); got != "before\t0\n"+want {
+		t.Errorf("in one batch: calls\n%s", got)
+	}
+	if got := c.sql(others); got != "" {
+		t.Errorf("in one batch: other tickets\n%s", got)
+	}
+}
+
+// TestAct: an act is a row of the audit, and the end of it takes the place of its
+// begin.
+func TestAct(t *testing.T) {
+	b := newBench(t)
+	b.start(b.config())
+	act := &v1.Act{Id: "a", Time: timestamppb.New(day), Who: "me@here", What: "replay", Object: "all", Before: `{"calls":1}`}
+	address := wire.Address{Model: "audit", Site: "audit", Link: "audit"}.CdrSubject()
+	for _, after := range []string{"", `{"calls":2}`} {
+		act.After = after
+		data, err := proto.Marshal(&v1.CdrBatch{Act: act})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.publishRaw(address, data)
+		b.settled()
+	}
+	want := "2026-03-14 09:00:00.000\ta\tme@here\treplay\tall\t{\"calls\":1}\t{\"calls\":2}"
+	if got := b.sql("SELECT * EXCEPT inserted_time FROM DB.audit FINAL"); got != want {
+		t.Errorf("audit %q, want %q", got, want)
+	}
+	if got := b.sql("SELECT count() FROM DB.receipts") + b.sql("SELECT count() FROM DB.other_tickets"); got != "00" {
+		t.Errorf("an act left other rows: %s", got)
 	}
 }
 

@@ -457,6 +457,8 @@ type Cdr struct {
 	ParserVersion string                 `protobuf:"bytes,7,opt,name=parser_version,json=parserVersion" json:"parser_version,omitempty"`
 	// 0 is live; each replay draws the next number, and the higher one wins.
 	Revision uint32 `protobuf:"varint,8,opt,name=revision" json:"revision,omitempty"`
+	// Where the ticket begins: byte offset in its origin, or the row key.
+	Position string `protobuf:"bytes,9,opt,name=position" json:"position,omitempty"`
 	// Joins the tickets of one call within a site; without a call id of the
 	// vendor's, the ticket id.
 	CallKey     string      `protobuf:"bytes,10,opt,name=call_key,json=callKey" json:"call_key,omitempty"`
@@ -635,6 +637,13 @@ func (x *Cdr) GetRevision() uint32 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Cdr) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
 }
 
 func (x *Cdr) GetCallKey() string {
@@ -1005,7 +1014,7 @@ var File_trunkline_v1_cdr_proto protoreflect.FileDescriptor
 
 const file_trunkline_v1_cdr_proto_rawDesc = "" +
 	"\n" +
-	"\x16trunkline/v1/cdr.proto\x12\ftrunkline.v1\x1a!google/protobuf/go_features.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x12\n" +
+	"\x16trunkline/v1/cdr.proto\x12\ftrunkline.v1\x1a!google/protobuf/go_features.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x12\n" +
 	"\x03Cdr\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x12\n" +
@@ -1015,7 +1024,8 @@ const file_trunkline_v1_cdr_proto_rawDesc = "" +
 	"\vparsed_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"parsedTime\x12%\n" +
 	"\x0eparser_version\x18\a \x01(\tR\rparserVersion\x12\x1a\n" +
-	"\brevision\x18\b \x01(\rR\brevision\x12\x19\n" +
+	"\brevision\x18\b \x01(\rR\brevision\x12\x1a\n" +
+	"\bposition\x18\t \x01(\tR\bposition\x12\x19\n" +
 	"\bcall_key\x18\n" +
 	" \x01(\tR\acallKey\x129\n" +
 	"\vrecord_role\x18\v \x01(\x0e2\x18.trunkline.v1.RecordRoleR\n" +

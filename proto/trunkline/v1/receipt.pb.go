@@ -280,10 +280,17 @@ type CdrBatch struct {
 	IgnoredCount uint32 `protobuf:"varint,14,opt,name=ignored_count,json=ignoredCount" json:"ignored_count,omitempty"`
 	DeadCount    uint32 `protobuf:"varint,15,opt,name=dead_count,json=deadCount" json:"dead_count,omitempty"`
 	// Bytes of the payload.
-	ByteCount     uint64         `protobuf:"varint,16,opt,name=byte_count,json=byteCount" json:"byte_count,omitempty"`
-	Place         *Place         `protobuf:"bytes,17,opt,name=place" json:"place,omitempty"`
-	Cdrs          []*Cdr         `protobuf:"bytes,18,rep,name=cdrs" json:"cdrs,omitempty"`
-	Others        []*OtherTicket `protobuf:"bytes,19,rep,name=others" json:"others,omitempty"`
+	ByteCount uint64         `protobuf:"varint,16,opt,name=byte_count,json=byteCount" json:"byte_count,omitempty"`
+	Place     *Place         `protobuf:"bytes,17,opt,name=place" json:"place,omitempty"`
+	Cdrs      []*Cdr         `protobuf:"bytes,18,rep,name=cdrs" json:"cdrs,omitempty"`
+	Others    []*OtherTicket `protobuf:"bytes,19,rep,name=others" json:"others,omitempty"`
+	// Ids under which tickets of the message stood before this revision, and stand
+	// no more: a replay gave them other ids. Such a receipt holds nothing else, and
+	// comes behind the one that tells what the message is now.
+	FormerIds []string `protobuf:"bytes,20,rep,name=former_ids,json=formerIds" json:"former_ids,omitempty"`
+	// An act for the table audit. Such a receipt is of no message and holds nothing
+	// else.
+	Act           *Act `protobuf:"bytes,21,opt,name=act" json:"act,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +458,119 @@ func (x *CdrBatch) GetOthers() []*OtherTicket {
 	return nil
 }
 
+func (x *CdrBatch) GetFormerIds() []string {
+	if x != nil {
+		return x.FormerIds
+	}
+	return nil
+}
+
+func (x *CdrBatch) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+// Act changes what is kept. It may be told twice under one id, at its begin and at
+// its end: the later one counts.
+type Act struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	// When it began.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time" json:"time,omitempty"`
+	// User and host.
+	Who string `protobuf:"bytes,3,opt,name=who" json:"who,omitempty"`
+	// `replay`.
+	What string `protobuf:"bytes,4,opt,name=what" json:"what,omitempty"`
+	// What it was done to, in words.
+	Object string `protobuf:"bytes,5,opt,name=object" json:"object,omitempty"`
+	// Counts, each a JSON object; after is empty while the act is under way.
+	Before        string `protobuf:"bytes,6,opt,name=before" json:"before,omitempty"`
+	After         string `protobuf:"bytes,7,opt,name=after" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Act) Reset() {
+	*x = Act{}
+	mi := &file_trunkline_v1_receipt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Act) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Act) ProtoMessage() {}
+
+func (x *Act) ProtoReflect() protoreflect.Message {
+	mi := &file_trunkline_v1_receipt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Act.ProtoReflect.Descriptor instead.
+func (*Act) Descriptor() ([]byte, []int) {
+	return file_trunkline_v1_receipt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Act) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Act) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Act) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *Act) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Act) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Act) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Act) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 var File_trunkline_v1_receipt_proto protoreflect.FileDescriptor
 
 const file_trunkline_v1_receipt_proto_rawDesc = "" +
@@ -471,7 +591,7 @@ const file_trunkline_v1_receipt_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\tR\x05error\x12\x10\n" +
 	"\x03raw\x18\x05 \x01(\fR\x03raw\x12\x1a\n" +
-	"\bposition\x18\x06 \x01(\tR\bposition\"\xa3\x05\n" +
+	"\bposition\x18\x06 \x01(\tR\bposition\"\xe7\x05\n" +
 	"\bCdrBatch\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12'\n" +
@@ -496,7 +616,18 @@ const file_trunkline_v1_receipt_proto_rawDesc = "" +
 	"byte_count\x18\x10 \x01(\x04R\tbyteCount\x12)\n" +
 	"\x05place\x18\x11 \x01(\v2\x13.trunkline.v1.PlaceR\x05place\x12%\n" +
 	"\x04cdrs\x18\x12 \x03(\v2\x11.trunkline.v1.CdrR\x04cdrs\x121\n" +
-	"\x06others\x18\x13 \x03(\v2\x19.trunkline.v1.OtherTicketR\x06others*Z\n" +
+	"\x06others\x18\x13 \x03(\v2\x19.trunkline.v1.OtherTicketR\x06others\x12\x1d\n" +
+	"\n" +
+	"former_ids\x18\x14 \x03(\tR\tformerIds\x12#\n" +
+	"\x03act\x18\x15 \x01(\v2\x11.trunkline.v1.ActR\x03act\"\xb1\x01\n" +
+	"\x03Act\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
+	"\x03who\x18\x03 \x01(\tR\x03who\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\x12\x16\n" +
+	"\x06object\x18\x05 \x01(\tR\x06object\x12\x16\n" +
+	"\x06before\x18\x06 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\a \x01(\tR\x05after*Z\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vOUTCOME_CDR\x10\x01\x12\x13\n" +
@@ -516,28 +647,31 @@ func file_trunkline_v1_receipt_proto_rawDescGZIP() []byte {
 }
 
 var file_trunkline_v1_receipt_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_trunkline_v1_receipt_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_trunkline_v1_receipt_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_trunkline_v1_receipt_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: trunkline.v1.Outcome
 	(*Place)(nil),                 // 1: trunkline.v1.Place
 	(*OtherTicket)(nil),           // 2: trunkline.v1.OtherTicket
 	(*CdrBatch)(nil),              // 3: trunkline.v1.CdrBatch
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
-	(*Cdr)(nil),                   // 5: trunkline.v1.Cdr
+	(*Act)(nil),                   // 4: trunkline.v1.Act
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Cdr)(nil),                   // 6: trunkline.v1.Cdr
 }
 var file_trunkline_v1_receipt_proto_depIdxs = []int32{
-	4, // 0: trunkline.v1.Place.written_time:type_name -> google.protobuf.Timestamp
+	5, // 0: trunkline.v1.Place.written_time:type_name -> google.protobuf.Timestamp
 	0, // 1: trunkline.v1.OtherTicket.outcome:type_name -> trunkline.v1.Outcome
-	4, // 2: trunkline.v1.CdrBatch.received_time:type_name -> google.protobuf.Timestamp
-	4, // 3: trunkline.v1.CdrBatch.parsed_time:type_name -> google.protobuf.Timestamp
+	5, // 2: trunkline.v1.CdrBatch.received_time:type_name -> google.protobuf.Timestamp
+	5, // 3: trunkline.v1.CdrBatch.parsed_time:type_name -> google.protobuf.Timestamp
 	1, // 4: trunkline.v1.CdrBatch.place:type_name -> trunkline.v1.Place
-	5, // 5: trunkline.v1.CdrBatch.cdrs:type_name -> trunkline.v1.Cdr
+	6, // 5: trunkline.v1.CdrBatch.cdrs:type_name -> trunkline.v1.Cdr
 	2, // 6: trunkline.v1.CdrBatch.others:type_name -> trunkline.v1.OtherTicket
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4, // 7: trunkline.v1.CdrBatch.act:type_name -> trunkline.v1.Act
+	5, // 8: trunkline.v1.Act.time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_trunkline_v1_receipt_proto_init() }
@@ -552,7 +686,7 @@ func file_trunkline_v1_receipt_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trunkline_v1_receipt_proto_rawDesc), len(file_trunkline_v1_receipt_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,6 +23,7 @@ type Batch struct {
 	Cdrs     *rows.Block[rows.Cdr]
 	Others   *rows.Block[rows.Other]
 	Receipts *rows.Block[*v1.CdrBatch]
+	Acts     *rows.Block[*v1.Act]
 
 	// Messages are those whose rows are here.
 	Messages []jetstream.Msg
@@ -47,14 +48,16 @@ type Batch struct {
 
 // New makes an empty batch.
 func New() *Batch {
-	return &Batch{Cdrs: rows.NewCdrs(), Others: rows.NewOthers(), Receipts: rows.NewReceipts()}
+	return &Batch{Cdrs: rows.NewCdrs(), Others: rows.NewOthers(), Receipts: rows.NewReceipts(), Acts: rows.NewActs()}
 }
 
 // Len is how many messages there are.
 func (b *Batch) Len() int { return len(b.Messages) }
 
 // Rows is how many rows there are, in all tables.
-func (b *Batch) Rows() int { return b.Cdrs.Rows() + b.Others.Rows() + b.Receipts.Rows() }
+func (b *Batch) Rows() int {
+	return b.Cdrs.Rows() + b.Others.Rows() + b.Receipts.Rows() + b.Acts.Rows()
+}
 
 // Largest is how many rows the largest block has.
 func (b *Batch) Largest() int { return max(b.Cdrs.Rows(), b.Others.Rows(), b.Receipts.Rows()) }
@@ -67,17 +70,23 @@ func (b *Batch) Add(m jetstream.Msg) bool {
 		return false
 	}
 	for _, c := range b.decoded.Cdrs {
-		b.Cdrs.Add(rows.Cdr{Cdr: c})
+		b.Cdrs.Add(rows.Cdr{Cdr: c, MessageID: b.decoded.MessageId})
 		b.Revised = b.Revised || c.Revision > 0
 	}
 	for _, o := range b.decoded.Others {
 		b.Others.Add(rows.Other{OtherTicket: o, Receipt: &b.decoded})
 		b.Revised = b.Revised || b.decoded.Revision > 0
 	}
-	if readable {
-		b.Receipts.Add(&b.decoded)
-	} else {
+	b.Revised = b.Revised || len(b.decoded.FormerIds) > 0
+	switch {
+	case !readable:
 		b.Unreadable++
+	case b.decoded.Act != nil:
+		b.Acts.Add(b.decoded.Act)
+	case len(b.decoded.FormerIds) > 0:
+		// The message has its receipt of this revision.
+	default:
+		b.Receipts.Add(&b.decoded)
 	}
 	if meta, err := m.Metadata(); err == nil {
 		b.Pending = meta.NumPending
@@ -120,7 +129,7 @@ func (b *Batch) EachCdr() iter.Seq2[int, rows.Cdr] {
 		i := 0
 		for _, receipt := range b.Each() {
 			for _, c := range receipt.Cdrs {
-				if !yield(i, rows.Cdr{Cdr: c}) {
+				if !yield(i, rows.Cdr{Cdr: c, MessageID: receipt.MessageId}) {
 					return
 				}
 				i++
@@ -155,10 +164,11 @@ func (b *Batch) Reset() *Batch {
 	b.Cdrs.Reset()
 	b.Others.Reset()
 	b.Receipts.Reset()
+	b.Acts.Reset()
 	b.decoded.Reset()
 	clear(b.Messages)
 	*b = Batch{
-		Cdrs: b.Cdrs, Others: b.Others, Receipts: b.Receipts,
+		Cdrs: b.Cdrs, Others: b.Others, Receipts: b.Receipts, Acts: b.Acts,
 		Messages: b.Messages[:0], Received: b.Received[:0], peak: peak,
 	}
 	return b
@@ -172,7 +182,7 @@ const ReasonUnreadable = "unreadable_receipt"
 func decode(m jetstream.Msg, into *v1.CdrBatch) (readable bool) {
 	err := proto.Unmarshal(m.Data(), into)
 	a, known := wire.ParseSubject(m.Subject())
-	if err == nil && (into.Site == "" || into.MessageId == "") {
+	if err == nil && into.Act == nil && (into.Site == "" || into.MessageId == "") {
 		err = errors.New("it names no site or no message")
 	}
 	if err == nil {

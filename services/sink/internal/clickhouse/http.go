@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+
+	"trunkline.internal/platform/config"
 )
 
 // httpConn speaks Native blocks over ClickHouse's HTTP interface.
@@ -125,7 +127,8 @@ func (c *httpConn) send(ctx context.Context, statement string, body []byte, sett
 		defer resp.Body.Close()
 		if code := resp.Header.Get("X-ClickHouse-Exception-Code"); resp.StatusCode != http.StatusOK || code != "" {
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-			return ofHTTP(resp.StatusCode, code, string(text))
+			// A proxy may repeat what it was given.
+			return ofHTTP(resp.StatusCode, code, config.Hide(string(text), c.cfg.User, password))
 		}
 		if read != nil {
 			return read(resp.Body)

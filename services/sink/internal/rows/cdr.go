@@ -13,6 +13,8 @@ import (
 // Cdr is a row of the table cdrs.
 type Cdr struct {
 	*v1.Cdr
+	// MessageID is of the ticket's message.
+	MessageID string
 	// Gone makes the row a tombstone: the call under this key is no more.
 	Gone bool
 }
@@ -29,6 +31,8 @@ func NewCdrs() *Block[Cdr] {
 		micros("parsed_time", func(r Cdr) *timestamppb.Timestamp { return r.ParsedTime }),
 		word("parser_version", func(r Cdr) string { return r.ParserVersion }),
 		number("revision", func(r Cdr) uint32 { return r.Revision }),
+		text("position", func(r Cdr) string { return r.Position }),
+		text("message_id", func(r Cdr) string { return r.MessageID }),
 		text("call_key", func(r Cdr) string { return r.CallKey }),
 		enum("record_role", func(r Cdr) v1.RecordRole { return r.RecordRole }),
 		enum("direction", func(r Cdr) v1.Direction { return r.Direction }),

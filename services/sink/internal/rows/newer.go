@@ -9,7 +9,7 @@ import (
 // Newer tells whether a receipt holds what this version has no column for: a
 // field or a value of a newer schema. Writing it would lose that.
 func Newer(b *v1.CdrBatch) bool {
-	if unknown(b) || b.Place != nil && unknown(b.Place) {
+	if unknown(b) || b.Place != nil && unknown(b.Place) || b.Act != nil && unknown(b.Act) {
 		return true
 	}
 	for _, o := range b.Others {

@@ -65,6 +65,20 @@ func NewReceipts() *Block[*v1.CdrBatch] {
 		text("origin", func(r *v1.CdrBatch) string { return r.GetPlace().GetOrigin() }),
 		text("offset", func(r *v1.CdrBatch) string { return r.GetPlace().GetOffset() }),
 		text("name", func(r *v1.CdrBatch) string { return r.GetPlace().GetName() }),
+		word("preamble", func(r *v1.CdrBatch) string { return string(r.GetPlace().GetPreamble()) }),
 		micros("written_time", func(r *v1.CdrBatch) *timestamppb.Timestamp { return r.GetPlace().GetWrittenTime() }),
+	})
+}
+
+// NewActs makes a block of audit.
+func NewActs() *Block[*v1.Act] {
+	return newBlock("audit", []column[*v1.Act]{
+		text("id", (*v1.Act).GetId),
+		millis("time", (*v1.Act).GetTime),
+		text("who", (*v1.Act).GetWho),
+		word("what", (*v1.Act).GetWhat),
+		text("object", (*v1.Act).GetObject),
+		text("before", (*v1.Act).GetBefore),
+		text("after", (*v1.Act).GetAfter),
 	})
 }

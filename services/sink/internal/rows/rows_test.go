@@ -32,7 +32,8 @@ func TestColumns(t *testing.T) {
 		{"cdrs", NewCdrs().Input(), (*v1.Cdr)(nil).ProtoReflect(), nil},
 		{"other_tickets", NewOthers().Input(), (*v1.OtherTicket)(nil).ProtoReflect(), nil},
 		{"other_tickets", NewOthers().Input(), (*v1.Place)(nil).ProtoReflect(), nil},
-		{"receipts", NewReceipts().Input(), (*v1.CdrBatch)(nil).ProtoReflect(), map[protoreflect.Name]bool{"place": true, "cdrs": true, "others": true}},
+		{"receipts", NewReceipts().Input(), (*v1.CdrBatch)(nil).ProtoReflect(), map[protoreflect.Name]bool{"place": true, "cdrs": true, "others": true, "former_ids": true, "act": true}},
+		{"audit", NewActs().Input(), (*v1.Act)(nil).ProtoReflect(), nil},
 	} {
 		have := names(c.input)
 		fields := c.message.Descriptor().Fields()

@@ -39,6 +39,8 @@ type ticket struct {
 	truth key
 	has   bool // truth is known
 	top   uint32
+	// left is the revision at which the ticket got another id; 0: it did not.
+	left uint32
 }
 
 func (t *ticket) at(k key) *state {
@@ -113,6 +115,9 @@ func gather(b *batch.Batch) (tickets map[string]*ticket, replayed, again []strin
 			for _, o := range receipt.Others {
 				want(o.TicketId, receipt.Revision, redelivered)
 			}
+			for _, id := range receipt.FormerIds {
+				want(id, receipt.Revision, redelivered)
+			}
 		}
 	}
 	for _, receipt := range b.Each() {
@@ -121,6 +126,9 @@ func gather(b *batch.Batch) (tickets map[string]*ticket, replayed, again []strin
 		}
 		for _, o := range receipt.Others {
 			tickets[o.TicketId].writes(key{other: true, site: receipt.Site, link: receipt.Link}, receipt.Revision)
+		}
+		for _, id := range receipt.FormerIds {
+			tickets[id].leaves(receipt.Site, receipt.Revision)
 		}
 	}
 	return tickets, replayed, again
@@ -133,8 +141,21 @@ func (t *ticket) writes(k key, revision uint32) {
 	}
 	s := t.at(k)
 	s.writes, s.written = true, max(s.written, revision)
-	if !t.has || revision >= t.top {
+	if revision >= t.top {
 		t.truth, t.has, t.top = k, true, revision
+	}
+}
+
+// leaves notes that a replay gave the ticket another id: what stands under this
+// one counts no more, but for a row of the same replay.
+func (t *ticket) leaves(site string, revision uint32) {
+	if t == nil || revision == 0 {
+		return
+	}
+	t.at(key{site: site}) // the site is to be looked at
+	t.left = max(t.left, revision)
+	if revision > t.top {
+		t.top, t.has = revision, false
 	}
 }
 
@@ -153,7 +174,10 @@ func (t *ticket) settle() {
 
 // obsolete tells whether a row under this key would count beside the truth.
 func (t *ticket) obsolete(k key, s *state) bool {
-	if !t.has || k == t.truth {
+	if t.has && k == t.truth || !t.has && (t.left == 0 || t.left < t.top) {
+		return false
+	}
+	if !s.stands && !s.writes {
 		return false
 	}
 	buried := s.stands && s.gone && (!s.writes || s.revision > s.written)
@@ -162,24 +186,24 @@ func (t *ticket) obsolete(k key, s *state) bool {
 
 // A lookup may read the whole of the sites in question, so that many ids are
 // asked for at a time; the statement is then longer than servers take by default.
-const idsAtATime = 20_000
+const idsAtATime = 50_000
 
 var longStatement = clickhouse.Setting{Name: "max_query_size", Value: "8388608"}
 
 // look reads where tickets stand. Grouping by the key takes the place of FINAL,
 // with which older servers would not use the index on ticket_id.
 func (w *Writer) look(ctx context.Context, tickets map[string]*ticket, ids []string, and string) error {
-	var quoted []string
 	sites := make(map[string]bool)
 	for _, id := range ids {
-		quoted = append(quoted, clickhouse.Text(id))
 		for k := range tickets[id].keys {
 			sites[clickhouse.Text(k.site)] = true
 		}
 	}
 	// A ticket never changes its site, which is part of its id; and the tables
 	// are ordered by site.
-	where := fmt.Sprintf("site IN (%s) AND ticket_id IN (%s)%s", strings.Join(slices.Sorted(maps.Keys(sites)), ","), strings.Join(quoted, ","), and)
+	// One literal in place of thousands takes a server a third of the time.
+	where := fmt.Sprintf("site IN (%s) AND ticket_id IN (SELECT arrayJoin(splitByChar(',', %s)))%s",
+		strings.Join(slices.Sorted(maps.Keys(sites)), ","), clickhouse.Text(strings.Join(ids, ",")), and)
 	for _, table := range []struct {
 		name, place, by string
 		other           bool
@@ -202,7 +226,11 @@ func (w *Writer) look(ctx context.Context, tickets map[string]*ticket, ids []str
 			{Name: "gone_", Data: &gone},
 		}, func() error {
 			for i := range id.Rows() {
-				s := tickets[id.Row(i)].at(key{other: table.other, site: site.Row(i), link: link.Row(i), start: start.Row(i)})
+				t := tickets[id.Row(i)]
+				if t == nil {
+					continue // a part of an id that was none
+				}
+				s := t.at(key{other: table.other, site: site.Row(i), link: link.Row(i), start: start.Row(i)})
 				s.stands, s.revision, s.gone = true, revision.Row(i), gone.Row(i) == 1
 			}
 			return nil

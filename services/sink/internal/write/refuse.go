@@ -113,7 +113,7 @@ func (s *search) collect(into *rows.Block[rows.Other]) {
 			if err, is := s.why[i]; is {
 				receipt.Revision = max(receipt.Revision, c.Revision)
 				into.Add(rows.Other{Receipt: receipt, OtherTicket: &v1.OtherTicket{
-					TicketId: c.TicketId, Outcome: v1.Outcome_OUTCOME_DEAD, Reason: ReasonRefused, Error: wholeMessage(err), Raw: c.Raw,
+					TicketId: c.TicketId, Outcome: v1.Outcome_OUTCOME_DEAD, Reason: ReasonRefused, Error: wholeMessage(err), Raw: c.Raw, Position: c.Position,
 				}})
 			}
 			i++

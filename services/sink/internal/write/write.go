@@ -94,7 +94,10 @@ func (w *Writer) insertAll(ctx context.Context, b *batch.Batch) error {
 		w.Metrics.Refused.Add(float64(refused.Rows()))
 		w.Log.Warn("rows that clickhouse refused for their content are kept in other_tickets", "rows", refused.Rows(), "reason", ReasonRefused)
 	}
-	return insertBlock(ctx, w, b.Receipts)
+	if err := insertBlock(ctx, w, b.Receipts); err != nil {
+		return err
+	}
+	return insertBlock(ctx, w, b.Acts)
 }
 
 func insertBlock[R any](ctx context.Context, w *Writer, block *rows.Block[R]) error {
