@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"trunkline.internal/pbx"
-	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/service"
 	"trunkline.internal/proto/wire"
@@ -74,11 +72,12 @@ func (f *importFlags) run(ctx context.Context, out, errOut io.Writer, paths []st
 	show := newProgress(errOut)
 	d := ingestpoll.ImportDeps{Batch: count.batch, Progress: show.progress, Say: show.say}
 	if !f.dryRun {
-		stop, err := connectImport(ctx, cfg, errOut, &d)
+		b, tickets, stop, err := connectBus(ctx, cfg, "import", wire.StreamTickets, errOut)
 		if err != nil {
 			return err
 		}
 		defer stop()
+		d.Bus, d.Tickets = b, tickets
 	}
 	report, err := ingestpoll.Import(ctx, of, o, d)
 	show.end()
@@ -139,46 +138,6 @@ func (f *importFlags) writtenAt(of config.LinkOf) (time.Time, error) {
 	// The whole of that day, and not the first of January behind a year's last one:
 	// what prints no year is at most a day after it.
 	return t, nil
-}
-
-const importConnect = 15 * time.Second
-
-// connectImport gives the import a bus and a committer of its own, so that the
-// live tickets' one is not busy with it.
-func connectImport(ctx context.Context, cfg *config.Config, errOut io.Writer, d *ingestpoll.ImportDeps) (stop func(), err error) {
-	opts, err := service.NATSOptions(cfg.NATS)
-	if err != nil {
-		return nil, err
-	}
-	b, err := bus.Connect(bus.Config{
-		URL: cfg.NATS.URL, Name: "import", Options: opts, Replicas: cfg.NATS.Replicas,
-		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
-		Log: slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	if err != nil {
-		return nil, err
-	}
-	running, cancel := context.WithCancel(ctx)
-	tickets := b.NewCommitter(wire.StreamTickets)
-	ended := make(chan struct{}, 2)
-	go func() { _ = b.Run(running, func() {}); ended <- struct{}{} }()
-	go func() { _ = tickets.Run(running); ended <- struct{}{} }()
-	stop = func() {
-		cancel()
-		<-ended
-		<-ended
-	}
-	waiting, done := context.WithTimeout(ctx, importConnect)
-	defer done()
-	if err := b.Ready(waiting); err != nil {
-		stop()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("nats at %s does not answer: does trunkline run, and are nats.url and nats.listen right?", config.HideURLs(cfg.NATS.URL))
-	}
-	d.Bus, d.Tickets = b, tickets
-	return stop, nil
 }
 
 // progress shows how far an import is, on a terminal.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,6 +35,7 @@ const (
 	patienceLinks  = 3 * time.Second
 	patienceCounts = 30 * time.Second
 	patienceReload = 30 * time.Second // links end in good order
+	patienceBus    = 15 * time.Second
 )
 
 // askLinks asks all processes how their links are. The answers are complete, or
@@ -77,4 +80,41 @@ func askCounts(ctx context.Context, nc *nats.Conn, date, site, link string) (*tr
 		return one.Part+1 >= one.Parts, nil
 	})
 	return all, err
+}
+
+// connectBus connects a command that publishes, with a committer of its own so that
+// the live one is not busy with it.
+func connectBus(ctx context.Context, cfg *config.Config, name, stream string, errOut io.Writer) (*bus.Bus, *bus.Committer, func(), error) {
+	opts, err := service.NATSOptions(cfg.NATS)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := bus.Connect(bus.Config{
+		URL: cfg.NATS.URL, Name: name, Options: opts, Replicas: cfg.NATS.Replicas,
+		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
+		Log: slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	committer := b.NewCommitter(stream)
+	ended := make(chan struct{}, 2)
+	go func() { _ = b.Run(running, func() {}); ended <- struct{}{} }()
+	go func() { _ = committer.Run(running); ended <- struct{}{} }()
+	stop := func() {
+		cancel()
+		<-ended
+		<-ended
+	}
+	waiting, done := context.WithTimeout(ctx, patienceBus)
+	defer done()
+	if err := b.Ready(waiting); err != nil {
+		stop()
+		if ctx.Err() != nil {
+			return nil, nil, nil, ctx.Err()
+		}
+		return nil, nil, nil, fmt.Errorf("nats at %s does not answer: does trunkline run, and are nats.url and nats.listen right?", config.HideURLs(cfg.NATS.URL))
+	}
+	return b, committer, stop, nil
 }

@@ -50,7 +50,7 @@ func spooled(p *trunklinev1.ProcessState, now time.Time) string {
 
 func (s *status) printLinks(w io.Writer, now time.Time) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "LINK\tMODEL\tSTATE\tSINCE\tLAST TICKET\tTODAY\tCALLS\tIGNORED\tDEAD\tLAG\tCLOCK\tGAPS")
+	fmt.Fprintln(t, "LINK\tMODEL\tSTATE\tPEER\tSINCE\tLAST TICKET\tTODAY\tCALLS\tIGNORED\tDEAD\tLAG\tCLOCK\tGAPS")
 	for _, l := range s.links {
 		today := []string{"-", "-", "-", "-"}
 		gaps := "-"
@@ -62,7 +62,7 @@ func (s *status) printLinks(w io.Writer, now time.Time) {
 		} else if s.counts != nil && s.counts.Error == "" {
 			today, gaps = []string{"0", "0", "0", "0"}, "0"
 		}
-		fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Site, l.Link, l.Model, l.word(),
+		fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Site, l.Link, l.Model, l.word(), l.peer(),
 			ago(l.Since, now), ago(l.LastTicketTime, now), strings.Join(today, "\t"), l.lag(now), l.clock(), gaps)
 	}
 	t.Flush() //nolint:errcheck // a pager that quits
@@ -168,6 +168,18 @@ func (l linkStatus) waiting() string {
 		return "nothing to collect at " + l.Place + " yet"
 	}
 	return "nothing has come from " + l.Place + " yet"
+}
+
+// peer is who is connected.
+func (l linkStatus) peer() string {
+	switch n := len(l.Peers); n {
+	case 0:
+		return "-"
+	case 1:
+		return l.Peers[0].Address
+	default:
+		return fmt.Sprintf("%s +%d", l.Peers[0].Address, n-1)
+	}
 }
 
 // lag is what waits at the source.
