@@ -1,6 +1,7 @@
 package cucm
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -262,7 +263,7 @@ func (r *record) keep() {
 				continue
 			}
 		}
-		kept = append(kept, keptValue{a.name, value})
+		kept = append(kept, keptValue{cmp.Or(a.name, kit.Unnamed), value})
 	}
 	r.kept = kept
 	if r.cdr.Attributes == nil && len(kept) > 0 {

@@ -129,11 +129,17 @@ next:
 	}
 }
 
+// Unnamed is the name of an attribute whose column has none.
+const Unnamed = "unnamed"
+
 // Attribute keeps a vendor field that has no place of its own, unless it is
 // empty.
 func Attribute(cdr *trunklinev1.Cdr, name, value string) {
 	if value == "" {
 		return
+	}
+	if name == "" {
+		name = Unnamed
 	}
 	if cdr.Attributes == nil {
 		ExpectAttributes(cdr, 8)
