@@ -53,8 +53,8 @@ func (p *Asterisk) Addr() string { return "" }
 // Run inserts rows until the last one is committed or ctx is done.
 func (p *Asterisk) Run(ctx context.Context) error {
 	if p.o.CreateTable {
-		if err := p.create(ctx); err != nil {
-			return fmt.Errorf("%s: %w", asterisk, err)
+		if err := p.Create(ctx); err != nil {
+			return err
 		}
 	}
 	connector, err := mysql.NewConnector(p.cfg)
@@ -75,6 +75,15 @@ func (p *Asterisk) Run(ctx context.Context) error {
 		err = p.insert(ctx)
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", asterisk, err)
+	}
+	return nil
+}
+
+// Create makes database and table where they do not exist, as Run does with
+// CreateTable: for who wants them there before.
+func (p *Asterisk) Create(ctx context.Context) error {
+	if err := p.create(ctx); err != nil {
 		return fmt.Errorf("%s: %w", asterisk, err)
 	}
 	return nil

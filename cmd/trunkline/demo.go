@@ -88,10 +88,13 @@ func newDemo(ctx context.Context, dir string) (d *demo, err error) {
 		return nil, err
 	}
 	o := base
-	o.DSN, o.CreateTable, o.Seed = d.db.DSN(demoDatabase), true, seed+99
-	sim, err := pbxsim.New("asterisk", o)
+	o.DSN, o.Seed = d.db.DSN(demoDatabase), seed+99
+	sim, err := pbxsim.NewAsterisk(o)
+	if err == nil {
+		err = sim.Create(ctx) // before the link looks for its table
+	}
 	if err != nil {
-		return nil, fmt.Errorf("simulated asterisk: %w", err)
+		return nil, fmt.Errorf("simulated %w", err)
 	}
 	d.sims = append(d.sims, demoPBX{model: "asterisk", link: "hotline", options: o, sim: sim})
 	return d, nil

@@ -52,6 +52,9 @@ func TestCounts(t *testing.T) {
 	)
 	elsewhere := receipt(0, []*v1.Cdr{call("z", day, 0)})
 	elsewhere.Link, elsewhere.Cdrs[0].Link = "second", "second"
+	// A clock of minutes: the call ended 35 s before it was received, or up to 60 s
+	// later.
+	elsewhere.Cdrs[0].StartTime, elsewhere.Cdrs[0].TimePrecisionSeconds = timestamppb.New(received.Add(-100*time.Second)), 60
 	tomorrow := receipt(0, []*v1.Cdr{call("y", day, 0)})
 	tomorrow.ReceivedTime = timestamppb.New(received.AddDate(0, 0, 1))
 	tomorrow.Cdrs[0].ReceivedTime = tomorrow.ReceivedTime
@@ -59,7 +62,7 @@ func TestCounts(t *testing.T) {
 	b.await("SELECT count() FROM DB.receipts FINAL", "4")
 
 	got := b.counts(&v1.AskCounts{Date: "2026-03-14"})
-	if got.Error != "" || len(got.Links) != 2 || got.Links[1].Link != "second" || got.Links[1].Tickets != 1 {
+	if got.Error != "" || len(got.Links) != 2 || got.Links[1].Link != "second" || got.Links[1].Tickets != 1 || math.Abs(got.Links[1].DriftSeconds-5) > 0.001 {
 		t.Fatalf("counts of the day: %v", got)
 	}
 	c := got.Links[0]

@@ -101,11 +101,13 @@ func (r Reader) calls(ctx context.Context, where string, all map[[2]string]*trun
 	var rows, gaps, timed proto.ColUInt64
 	var drift proto.ColFloat64
 	// An older revision has the same id; how long after its end a call came is a
-	// matter of the calls that were received live.
+	// matter of the calls that were received live. A clock of minutes is half of one
+	// behind.
 	sql := byLink + fmt.Sprintf(`toUInt64(uniqExact(ticket_id)) AS call_rows,
 		toUInt64(countIf(revision = 0 AND gone = 0)) AS timed,
 		toFloat64(quantileExactIf(0.5)(toUnixTimestamp64Milli(CAST(received_time AS DateTime64(3, 'UTC'))) -
-			if(toUnixTimestamp64Milli(end_time) > 0, toUnixTimestamp64Milli(end_time), toUnixTimestamp64Milli(start_time) + 1000 * (toInt64(ring_seconds) + talk_seconds)),
+			if(toUnixTimestamp64Milli(end_time) > 0, toUnixTimestamp64Milli(end_time), toUnixTimestamp64Milli(start_time) + 1000 * (toInt64(ring_seconds) + talk_seconds)) -
+			if(time_precision_seconds > 1, 500 * toInt64(time_precision_seconds), 0),
 			revision = 0 AND gone = 0)) / 1000 AS drift,
 		toUInt64(arraySum(x -> if(x BETWEEN 2 AND %d, x - 1, 0),
 			arrayDifference(arraySort(groupUniqArrayIf(toInt64OrZero(sequence), match(sequence, '^[0-9]{1,18}$')))))) AS gaps
