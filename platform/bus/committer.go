@@ -157,10 +157,13 @@ func (c *Committer) drain(err error) {
 // commit publishes what was gathered, again and again while the reason to fail
 // is not the messages' own.
 func (c *Committer) commit(ctx context.Context, batch []*commit) {
-	msgs := distinct(batch)
 	back := Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}
 	var told time.Time
 	for {
+		if batch = wanted(batch); len(batch) == 0 {
+			return
+		}
+		msgs := distinct(batch)
 		err := c.publish(ctx, msgs)
 		switch {
 		case err == nil:
@@ -189,15 +192,11 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 			answer(batch, ctx.Err())
 			return
 		}
-		// Whom a PBX has not had an answer from, it gives its tickets again.
-		if batch = wanted(batch); len(batch) == 0 {
-			return
-		}
-		msgs = distinct(batch)
 	}
 }
 
-// wanted leaves out those that nobody waits for any more.
+// wanted leaves out those that nobody waits for any more: a PBX that had no
+// answer gives its tickets again.
 func wanted(batch []*commit) []*commit {
 	return slices.DeleteFunc(batch, func(one *commit) bool {
 		err := one.ctx.Err()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/platform/natsd"
 	"trunkline.internal/proto/wire"
@@ -23,7 +24,7 @@ func TestCommitterKeepsAPublishTogether(t *testing.T) {
 	c := b.NewCommitter(wire.StreamTickets)
 	var batch []*commit
 	for _, msgs := range [][]*nats.Msg{{message(1, "a")}, {message(2, "b"), message(3, "c"), message(4, "d")}} {
-		batch = append(batch, &commit{msgs: msgs, done: make(chan error, 1)})
+		batch = append(batch, &commit{ctx: t.Context(), msgs: msgs, done: make(chan error, 1)})
 	}
 	if err := c.publish(t.Context(), []*nats.Msg{message(1, "a")}); err != nil {
 		t.Fatal(err)
@@ -118,4 +119,51 @@ func (s *stalling) Update(ctx context.Context, _ string, _ []byte, _ uint64) (ui
 	}
 	<-ctx.Done()
 	return 0, ctx.Err()
+}
+
+// What its caller has given up is not published when the server is back: a PBX
+// that had no answer gives it anew.
+func TestCommitterDropsWhatNobodyWaitsFor(t *testing.T) {
+	dir := t.TempDir()
+	srv, err := natsd.Start(natsd.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := srv.URL()
+	b := connect(t, srv, func(c *Config) { c.URL, c.Options = url, nil })
+	c := committer(t, b, wire.StreamTickets)
+	srv.Stop()
+	await(t, func() bool { return !b.Conn.IsConnected() })
+	waiting, giveUp := context.WithCancel(t.Context())
+	gone, kept := make(chan error, 1), make(chan error, 1)
+	go func() { gone <- c.Publish(waiting, message(1, "given up")) }()
+	await(t, func() bool { return tried(t, b) > 0 })
+	giveUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up hears %v", err)
+	}
+	go func() { kept <- c.Publish(t.Context(), message(2, "kept")) }()
+	srv, err = natsd.Start(natsd.Config{Dir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Stop()
+	if err := <-kept; err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, b, wire.StreamTickets); got != 1 {
+		t.Errorf("%d messages, want the one that somebody waits for", got)
+	}
+}
+
+// tried counts the commits that failed and are tried again.
+func tried(t *testing.T, b *Bus) (n float64) {
+	t.Helper()
+	all := make(chan prometheus.Metric, 16)
+	b.metrics.retries.Collect(all)
+	close(all)
+	for one := range all {
+		n += counter(t, one.(prometheus.Counter))
+	}
+	return n
 }

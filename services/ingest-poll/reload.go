@@ -3,9 +3,11 @@ package ingestpoll
 import (
 	"reflect"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/platform/config"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/ingest-poll/internal/link"
@@ -113,6 +115,7 @@ func (p *poll) State(bool) *trunklinev1.LinkState {
 	out := &trunklinev1.LinkState{
 		Site: p.Site, Link: p.Link.Link, Model: p.Model, Wire: string(p.wire), Place: p.source, Problem: st.Problem,
 		Tickets: st.Tickets, Bytes: st.Bytes, Waiting: uint64(max(0, st.Waiting)),
+		LastTicketTime: told(st.LastTicket), LastLookTime: told(st.LastLook), OldestWaitingTime: told(st.Oldest),
 	}
 	if p.addr != nil {
 		if a := p.addr(); a != nil {
@@ -122,23 +125,18 @@ func (p *poll) State(bool) *trunklinev1.LinkState {
 	if st.Doing == link.Standby {
 		out.Status = trunklinev1.LinkStatus_LINK_STATUS_STANDBY
 	}
-	if p.wire == "mysql" {
+	if p.wire == pbx.MySQL {
 		out.Waiting = uint64(max(0, st.Newest-st.Position))
 	}
-	for _, t := range []struct {
-		have bool
-		to   **timestamppb.Timestamp
-		at   *timestamppb.Timestamp
-	}{
-		{!st.LastTicket.IsZero(), &out.LastTicketTime, timestamppb.New(st.LastTicket)},
-		{!st.LastLook.IsZero(), &out.LastLookTime, timestamppb.New(st.LastLook)},
-		{!st.Oldest.IsZero(), &out.OldestWaitingTime, timestamppb.New(st.Oldest)},
-	} {
-		if t.have {
-			*t.to = t.at
-		}
-	}
 	return out
+}
+
+// told is a time, where there is one.
+func told(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
 }
 
 // Reconnect does nothing: every look connects where it must.

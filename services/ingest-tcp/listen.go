@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/config"
 	"trunkline.internal/services/ingest-tcp/internal/socket"
 )
 
@@ -44,14 +45,18 @@ func apart(links []*link) []error {
 }
 
 func sameSocket(a, b string) bool {
-	x, free := canonical(a)
-	y, _ := canonical(b)
-	return x == y && !free
+	return config.Canonical(a) == config.Canonical(b) && !anyPort(a)
+}
+
+// anyPort tells an address whose port the system chooses, another one each time.
+func anyPort(listen string) bool {
+	_, port, _ := net.SplitHostPort(listen)
+	return port == "0" || port == ""
 }
 
 // join gives a link its listener.
 func (s *Service) join(l *link) {
-	key, free := canonical(l.TCP.Listen)
+	key, free := config.Canonical(l.TCP.Listen), anyPort(l.TCP.Listen)
 	i := slices.IndexFunc(s.listeners, func(o *listener) bool { return o.listen == key && !o.free })
 	if free || i < 0 {
 		i = len(s.listeners)
@@ -94,15 +99,6 @@ func (s *Service) listen(l *listener) {
 		defer close(l.closed)
 		l.run(ctx, sock)
 	})
-}
-
-// canonical makes the ways to write every address equal.
-func canonical(listen string) (addr string, free bool) {
-	host, port, _ := net.SplitHostPort(listen)
-	if host == "0.0.0.0" || host == "::" {
-		host = ""
-	}
-	return net.JoinHostPort(host, port), port == "0" || port == ""
 }
 
 func overlap(a, b *link) bool {
