@@ -111,7 +111,7 @@ func (l *live) state(ctx context.Context, nc *nats.Conn, s *trunklinev1.LinkStat
 		l.step("problem", ingestpoll.StepFailed, s.Problem, l.remedy())
 	}
 	if len(s.Head) > 0 {
-		detail := fmt.Sprintf("%d in all, the last at %s; the newest connection began with\n%s", s.ReceivedBytes, clockTime(s.LastReceivedTime.AsTime()), probe.Dump(s.Head))
+		detail := fmt.Sprintf("%d in all, the last at %s; the newest connection began with\n%s", s.ReceivedBytes, clockTime(s.LastReceivedTime.AsTime()), strings.TrimSpace(probe.Dump(s.Head)))
 		result, remedy := ingestpoll.StepOK, ""
 		if guess := probe.Guess(s.Head); guess != "" && s.Tickets == 0 {
 			result, remedy = ingestpoll.StepWarning, fmt.Sprintf("it looks like %s: is the address the PBX's, and the port the one of its tickets?", guess)
