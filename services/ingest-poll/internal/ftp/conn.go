@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"trunkline.internal/services/ingest-poll/internal/remote"
@@ -68,10 +69,17 @@ type conn struct {
 func (s *server) connect(ctx context.Context, password string) (*conn, error) {
 	d := net.Dialer{Timeout: s.step}
 	raw, err := d.DialContext(ctx, "tcp", s.cfg.Addr)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return nil, noGreeting(err) // taken, and dropped before we knew
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the server does not answer: is it on, is its FTP service started, does the firewall let us through? %w", err)
 	}
 	return s.over(ctx, raw, password)
+}
+
+func noGreeting(err error) error {
+	return fmt.Errorf("the server gives no greeting: is this its FTP port, and is our address among those that it lets in (on an OmniPCX Enterprise: netadmin -m, trusted hosts)? %w", err)
 }
 
 // over makes a control connection of one that is open.
@@ -87,7 +95,7 @@ func (s *server) over(ctx context.Context, raw net.Conn, password string) (*conn
 	}
 	if err := c.greeting(); err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("the server gives no greeting: is this its FTP port, and is our address among those that it lets in (on an OmniPCX Enterprise: netadmin -m, trusted hosts)? %w", err)
+		return nil, noGreeting(err)
 	}
 	if s.tls != nil && !s.cfg.Implicit {
 		err := c.expect(ctx, 2, "AUTH TLS")
