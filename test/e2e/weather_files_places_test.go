@@ -40,6 +40,11 @@ func pieces(seed uint64, text string, most int) (out []string) {
 	return out
 }
 
+// chance is the place of the n-th fault, 1 to most.
+func chance(seed uint64, n, most int) int64 {
+	return 1 + rand.New(rand.NewPCG(seed, uint64(n))).Int64N(int64(most))
+}
+
 // grow appends the pieces to a file.
 func grow(t *testing.T, path string, pause time.Duration, pieces []string) {
 	t.Helper()

@@ -110,8 +110,7 @@ func wazoToken(t *testing.T) *storm {
 
 // until calm, answers break off at places of chance.
 func tearing(t *testing.T, a *api, seed uint64) *gale {
-	places := pieces(seed, strings.Repeat("x", 1<<20), 3000)
-	return newGale(t, a.at, func(n int) gust { return gust{cut: int64(len(places[n%100]))} })
+	return newGale(t, a.at, func(n int) gust { return gust{cut: chance(seed, n, 3000)} })
 }
 
 func wazoCut(t *testing.T) *storm {
@@ -228,8 +227,7 @@ func exec1(t *testing.T, query string, args ...any) {
 func mysqlCut(t *testing.T) *storm {
 	x := newTable(t, "cut", 600)
 	x.create(t, x.database)
-	places := pieces(8, strings.Repeat("x", 1<<20), 100_000)
-	g := newGale(t, db.Addr(), func(n int) gust { return gust{cut: 20_000 + int64(len(places[n%10]))} })
+	g := newGale(t, db.Addr(), func(n int) gust { return gust{cut: 20_000 + chance(8, n, 100_000)} })
 	return &storm{x.wire(g.addr), g.until("mysql-cut", "mysql "+g.addr, "the connection broke"), x.raws()}
 }
 

@@ -135,8 +135,7 @@ func anSFTP(t *testing.T, text string, blow func(int) gust) (string, *gale) {
 // Connections are reset at places of chance within the file until status tells.
 func sftpCut(t *testing.T) *storm {
 	text := smdr(longAgo, 0, 1500)
-	places := pieces(4, strings.Repeat("x", 1<<20), 20_000)
-	wire, g := anSFTP(t, text, func(n int) gust { return gust{cut: 15_000 + int64(len(places[n%100]))} })
+	wire, g := anSFTP(t, text, func(n int) gust { return gust{cut: 15_000 + chance(4, n, 20_000)} })
 	return &storm{wire, g.until("sftp-cut", "file SMDR_1.csv cannot be collected, attempt 1 of 5"), ticketsOf(text)}
 }
 
@@ -186,13 +185,12 @@ func webFolder(t *testing.T, text string, through func(http.Handler) http.Handle
 func httpCut(t *testing.T) *storm {
 	text := smdr(longAgo, 0, 1500)
 	addr, _ := webFolder(t, text, nil)
-	places := pieces(5, strings.Repeat("x", 1<<20), 30_000)
 	g := newGale(t, addr, func(n int) gust {
 		switch {
 		case n <= 4:
 			return gust{cut: int64(100 + n)}
 		case n <= 8:
-			return gust{cut: 1000 + int64(len(places[n]))}
+			return gust{cut: 1000 + chance(5, n, 30_000)}
 		}
 		return gust{}
 	})
