@@ -13,7 +13,7 @@ TOOLS := bin/tools
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats
+.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ bench: engine ## run the benchmarks
 
 bench-formats: ## measure every ticket format on one core
 	go test -run '^$$' -bench Formats -benchtime 0.3s -cpu 1 ./services/parser
+
+bench-publish: engine ## measure durable publishing beside `nats bench`, and how long a ticket waits
+	GOBIN=$(CURDIR)/bin/bench go install github.com/nats-io/natscli/nats@v0.5.1
+	TRUNKLINE_NATS_CLI=$(CURDIR)/bin/bench/nats TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -run '^$$' -bench 'DurablePublish|Acknowledge' -benchtime 1x -v ./test/load
 
 fuzz: engine ## run each fuzz target for FUZZTIME
 	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,7 @@ func (c *Committer) Run(ctx context.Context) error {
 				return nil
 			}
 		}
+		seen := 0
 	gather:
 		for count < maxBatchMessages && size < maxBatchBytes {
 			select {
@@ -129,7 +131,13 @@ func (c *Committer) Run(ctx context.Context) error {
 				}
 				batch, size, count = append(batch, one), size+one.size, count+len(one.msgs)
 			default:
-				break gather
+				if seen == count {
+					break gather
+				}
+				// Those who were answered just now have their next ready, if we let
+				// them run: a larger batch shares the same sync.
+				seen = count
+				runtime.Gosched()
 			}
 		}
 		c.commit(ctx, batch)

@@ -40,7 +40,7 @@ func newMetrics() *metrics {
 		lost:        counter("unpublished_bytes_total", "Bytes read and not published when the service ended."),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "trunkline_tcp_publish_seconds", Help: "From the read to the acknowledgement, of all messages that were waiting.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+			Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}),
 	}
 }

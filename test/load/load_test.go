@@ -71,7 +71,7 @@ func TestThousandLinks(t *testing.T) {
 	}
 	pbxs.awaitDialled(t)
 	dialled := time.Since(began)
-	pbxs.send(t, 1) // the first is collected when it is acknowledged
+	pbxs.send(t, 1, 1) // the first is collected when it is acknowledged
 	await := func(want float64) {
 		t.Helper()
 		got := 0.0
@@ -87,7 +87,7 @@ func TestThousandLinks(t *testing.T) {
 	commits := metric(t, metrics, "trunkline_commits_total")
 	cpu, from := ingest.cpu(t), time.Now()
 	profile(t, metrics, d)
-	pbxs.send(t, int(d/time.Second))
+	pbxs.send(t, 1, int(d/time.Second))
 	await(float64(pbxs.sent))
 	cores := (ingest.cpu(t) - cpu).Seconds() / time.Since(from).Seconds()
 	took := time.Since(from)

@@ -27,7 +27,7 @@ type pbx struct {
 	tickets []string
 }
 
-func newPBXs(t *testing.T, n int) *pbxs {
+func newPBXs(t testing.TB, n int) *pbxs {
 	t.Helper()
 	out := &pbxs{}
 	for i := range n {
@@ -79,7 +79,7 @@ func (s *pbxs) yaml() string {
 }
 
 // connect connects the PBXs whose part that is: each again until it is let in.
-func (s *pbxs) connect(t *testing.T) {
+func (s *pbxs) connect(t testing.TB) {
 	t.Helper()
 	for _, p := range s.all {
 		for end := time.Now().Add(time.Minute); p.listen == nil && p.conn == nil; time.Sleep(time.Millisecond) {
@@ -96,7 +96,7 @@ func (s *pbxs) connect(t *testing.T) {
 }
 
 // awaitDialled waits for the connections that ingest makes.
-func (s *pbxs) awaitDialled(t *testing.T) {
+func (s *pbxs) awaitDialled(t testing.TB) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	for _, p := range s.all {
@@ -111,12 +111,12 @@ func (s *pbxs) awaitDialled(t *testing.T) {
 	}
 }
 
-// send sends a ticket of each PBX in each second, evenly.
-func (s *pbxs) send(t *testing.T, seconds int) {
+// send sends so many tickets of each PBX in each second, evenly.
+func (s *pbxs) send(t testing.TB, each, seconds int) {
 	t.Helper()
 	began := time.Now()
-	gap := time.Second / time.Duration(len(s.all))
-	for n := range seconds * len(s.all) {
+	gap := time.Second / time.Duration(each*len(s.all))
+	for n := range seconds * each * len(s.all) {
 		time.Sleep(time.Until(began.Add(time.Duration(n) * gap)))
 		p := s.all[n%len(s.all)]
 		ticket := fmt.Sprintf("2026/11/23 09:15:%02d,00:01:07,4,015550%04d,I,201,01632960100,,0,%d,0,E201,Front desk,T9001,Line 1.1,0,0,,,,,,,,,,,,%s\r\n",
@@ -130,7 +130,7 @@ func (s *pbxs) send(t *testing.T, seconds int) {
 }
 
 // compare wants each ticket exactly once, and in its order.
-func (s *pbxs) compare(t *testing.T, got map[string][]string) {
+func (s *pbxs) compare(t testing.TB, got map[string][]string) {
 	t.Helper()
 	for _, p := range s.all {
 		if !slices.Equal(got[p.id], p.tickets) {
