@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type Config struct {
 	DataDir string
 	// Library is the path of libchdb.so. Else $TRUNKLINE_ENGINE_LIB, the cache that fetch.sh fills, /usr/lib/trunkline/libchdb.so.
 	Library string
+	// TLS is what the front speaks; nil: plain HTTP.
+	TLS *tls.Config
 	// Listen is the address of the HTTP front, 127.0.0.1:8123 by default; port 0 takes a free one. On an address that others can
 	// reach, they can read: put a proxy that asks for a password in front, or a firewall.
 	Listen string

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,6 +101,9 @@ func (e *Engine) open(library string) error {
 	}
 	if e.listener, err = net.Listen("tcp", e.cfg.Listen); err != nil {
 		return fmt.Errorf("listen for SQL: %w", err)
+	}
+	if e.cfg.TLS != nil {
+		e.listener = tls.NewListener(e.listener, e.cfg.TLS)
 	}
 	e.server = &http.Server{
 		Handler:           e.handler(),

@@ -20,7 +20,7 @@ func healthCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := service.Probe(cmd.Context(), cfg.Metrics.Listen); err != nil {
+			if err := service.Probe(cmd.Context(), cfg.Metrics); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ready")

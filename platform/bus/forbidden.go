@@ -108,6 +108,13 @@ const listenAgain = 30 * time.Second
 // failed hears of asynchronous errors of the connection.
 func (b *Bus) failed(c *nats.Conn, err error) {
 	b.metrics.errors.Inc()
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		what := "subscribe"
+		if m := violation.FindStringSubmatch(err.Error()); m != nil && strings.EqualFold(m[1], "publish") {
+			what = "publish"
+		}
+		b.metrics.forbidden.WithLabelValues(what).Inc()
+	}
 	told, deaf := b.forbidden.tell(err, b.inbox)
 	if deaf {
 		time.AfterFunc(listenAgain, func() { _ = c.ForceReconnect() })

@@ -245,7 +245,7 @@ func (l *Leases) Hold(ctx context.Context, key, owner string, work func(ctx cont
 				told = true
 				l.log.Warn("a link waits for its lease", "key", key, "error", err)
 			}
-			_ = Wait(ctx, l.ttl/3)
+			_ = Wait(ctx, l.ttl/6) // with the rest of a dead one's lease 14 s at most
 			continue
 		}
 		told = false

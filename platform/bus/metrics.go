@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	connected  prometheus.Gauge
 	errors     prometheus.Counter
+	forbidden  *prometheus.CounterVec
 	committed  *prometheus.CounterVec
 	commits    *prometheus.CounterVec
 	retries    *prometheus.CounterVec
@@ -18,6 +19,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		connected:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "trunkline_nats_connected", Help: "1 while connected to NATS."}),
 		errors:     prometheus.NewCounter(prometheus.CounterOpts{Name: "trunkline_nats_errors_total", Help: "Asynchronous errors of the NATS client."}),
+		forbidden:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_nats_forbidden_total", Help: "What the permissions of our NATS user forbade, by publish or subscribe."}, []string{"what"}),
 		committed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_messages_total", Help: "Messages acknowledged by JetStream."}, byStream),
 		commits:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commits_total", Help: "Commits, of one message or an atomic batch."}, byStream),
 		retries:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_retries_total", Help: "Commits tried again, by why."}, []string{"stream", "reason"}),
@@ -25,8 +27,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trunkline_commit_duplicates_total", Help: "Messages that the stream had already."}, byStream),
 		waiting:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "trunkline_commit_waiting", Help: "Messages waiting for their acknowledgement."}, byStream),
 	}
+	for _, what := range []string{"publish", "subscribe"} {
+		m.forbidden.WithLabelValues(what) // to be seen before the first
+	}
 	if reg != nil {
-		reg.MustRegister(m.connected, m.errors, m.committed, m.commits, m.retries, m.refused, m.duplicates, m.waiting)
+		reg.MustRegister(m.connected, m.errors, m.forbidden, m.committed, m.commits, m.retries, m.refused, m.duplicates, m.waiting)
 	}
 	return m
 }

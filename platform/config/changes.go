@@ -44,7 +44,7 @@ func (c *Config) NeedsRestart(other *Config) []string {
 		"nats":       reflect.DeepEqual(c.NATS, other.NATS),
 		"clickhouse": reflect.DeepEqual(c.ClickHouse, other.ClickHouse),
 		"sql":        reflect.DeepEqual(c.SQL, other.SQL),
-		"metrics":    c.Metrics == other.Metrics,
+		"metrics":    reflect.DeepEqual(c.Metrics, other.Metrics),
 	} {
 		if !same {
 			out = append(out, name)

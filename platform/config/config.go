@@ -32,8 +32,13 @@ type NATS struct {
 	InboxPrefix string `yaml:"inbox_prefix"`
 	// Spool keeps the tickets of an ingest service on its own disk until the hub has
 	// them; nil: there is none.
-	Spool    *Spool `yaml:"spool"`
-	Listen   string `yaml:"listen"`
+	Spool  *Spool `yaml:"spool"`
+	Listen string `yaml:"listen"`
+	// ListenTLS has the certificate and key of our own server; nil: plain.
+	ListenTLS *TLS `yaml:"listen_tls"`
+	// Auth is the folder `server` of `trunkline init hub`: with it our own server
+	// asks for credentials. Empty: it does not.
+	Auth     string `yaml:"auth"`
 	Replicas int    `yaml:"replicas"`
 	Tickets  Stream `yaml:"tickets"`
 	Cdrs     Stream `yaml:"cdrs"`
@@ -80,12 +85,20 @@ type SQL struct {
 	// Hosts are names under which the front may be called, beside localhost and
 	// addresses.
 	Hosts []string `yaml:"hosts"`
+	// TLS has our certificate and key; nil: plain.
+	TLS *TLS `yaml:"tls"`
 }
 
 // Metrics is where a process tells how it is: /metrics, /healthz, /readyz.
 type Metrics struct {
 	// Listen is host:port, or `off`.
 	Listen string `yaml:"listen"`
+	// Default says that Listen is not configured: services on one machine then have
+	// ports of their own.
+	Default bool `yaml:"-"`
+	// TLS has our certificate and key; nil: plain. With a CA only clients with a
+	// certificate of its are let in.
+	TLS *TLS `yaml:"tls"`
 }
 
 // Site is a place with one PBX or more.

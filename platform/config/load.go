@@ -87,6 +87,7 @@ func (c *Config) setDefaults() {
 		}
 	}
 	setDefault(&c.SQL.Listen, "127.0.0.1:8123")
+	c.Metrics.Default = c.Metrics.Listen == ""
 	setDefault(&c.Metrics.Listen, "127.0.0.1:9090")
 }
 

@@ -32,6 +32,11 @@ func (in *reading) validate(c *Config) {
 	if c.Metrics.Listen != "off" {
 		in.address("metrics.listen", c.Metrics.Listen)
 	}
+	for at, t := range map[string]*TLS{"nats.listen_tls": c.NATS.ListenTLS, "sql.tls": c.SQL.TLS, "metrics.tls": c.Metrics.TLS} {
+		if t != nil && (t.Cert == "" || t.Key == "") {
+			in.problemAt(at, "%s: give our certificate (cert) and its key (key)", at)
+		}
+	}
 	if r := c.NATS.Replicas; r < 0 || r > 5 {
 		in.problemAt("nats.replicas", "nats.replicas: %d: give 1, 3 or 5", r)
 	}

@@ -27,8 +27,11 @@ type Part struct {
 // ErrStuck says that a part did not drain in time.
 var ErrStuck = errors.New("did not stop in time")
 
-// Run runs the parts until ctx is done or one of them fails, and returns what
-// failed.
+// ErrDone is returned by a part whose end is the process's: its work is done.
+var ErrDone = errors.New("done")
+
+// Run runs the parts until ctx is done, one of them is done or one fails, and
+// returns what failed.
 func Run(ctx context.Context, parts ...Part) error {
 	failed := make(chan error, len(parts))
 	started := make([]*running, len(parts))
@@ -38,6 +41,9 @@ func Run(ctx context.Context, parts ...Part) error {
 		case err = <-failed:
 		case <-ctx.Done():
 		}
+	}
+	if errors.Is(err, ErrDone) {
+		err = nil
 	}
 	errs := []error{err}
 	for _, r := range slices.Backward(started) {

@@ -87,3 +87,15 @@ func TestStuck(t *testing.T) {
 		t.Errorf("%v, want ErrStuck", err)
 	}
 }
+
+// A part that has done its work ends the process in good order.
+func TestOneIsDone(t *testing.T) {
+	var d diary
+	done := Part{Name: "x", Run: func(_ context.Context, ready func()) error { ready(); return ErrDone }}
+	if err := Run(t.Context(), d.part("a"), done); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"start a", "stop a"}; !slices.Equal(d.lines, want) {
+		t.Errorf("%v, want %v", d.lines, want)
+	}
+}

@@ -4,6 +4,7 @@ package natsd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline.internal/platform/access"
 )
 
 // Config of an embedded server.
@@ -27,14 +32,24 @@ type Config struct {
 	Listen string
 	// MaxBytes bounds the streams together; 0: three quarters of the free disk.
 	MaxBytes int64
-	// Log is told when JetStream is off; may be nil.
+	// Auth is the folder `server` that `trunkline init hub` made; empty: nobody is
+	// asked for credentials. Who changes accounts there changes them for good: they
+	// are kept below Dir.
+	Auth string
+	// TLS of those who connect over a socket; nil: plain.
+	TLS *tls.Config
+	// Log is told when JetStream is off, and who is turned away; may be nil.
 	Log *slog.Logger
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
 }
 
 // Server is an embedded server.
 type Server struct {
 	opts    *server.Options
+	auth    *access.Server // nil: everybody may do everything
 	log     *slog.Logger
+	refused *refused
 	running atomic.Pointer[server.Server]
 	lock    *os.File
 }
@@ -68,7 +83,19 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{opts: opts, log: cfg.Log}, nil
+	if cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout
+	}
+	s := &Server{opts: opts, log: cfg.Log}
+	if cfg.Auth != "" {
+		var err error
+		if s.auth, err = access.ReadServer(cfg.Auth); err != nil {
+			return nil, fmt.Errorf("nats.auth: give the folder `server` that `trunkline init hub` made: %w", err)
+		}
+		opts.TrustedOperators, opts.SystemAccount = []*jwt.OperatorClaims{s.auth.Operator}, s.auth.System
+		s.refused = newRefused(cfg.Log, cfg.Metrics)
+	}
+	return s, nil
 }
 
 // Start makes a server and waits until it serves.
@@ -151,10 +178,19 @@ func (s *Server) start() (err error) {
 	if s.lock, err = lockDir(dir); err != nil {
 		return err
 	}
+	if s.auth != nil {
+		if err := s.accounts(); err != nil {
+			s.lock.Close()
+			return err
+		}
+	}
 	srv, err := server.NewServer(s.opts)
 	if err != nil {
 		s.lock.Close()
 		return fmt.Errorf("nats: %w", err)
+	}
+	if s.refused != nil {
+		srv.SetLoggerV2(s.refused, false, false, false)
 	}
 	if !s.opts.DontListen {
 		if err := s.free(); err != nil {
@@ -210,7 +246,11 @@ func (s *Server) URL() string {
 	if srv == nil || s.opts.DontListen {
 		return ""
 	}
-	return "nats://" + srv.Addr().String()
+	scheme := "nats://"
+	if s.opts.TLSConfig != nil {
+		scheme = "tls://"
+	}
+	return scheme + srv.Addr().String()
 }
 
 // Stop shuts a running server down and waits until its files are closed.

@@ -21,6 +21,7 @@ import (
 
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/disk"
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/natsd"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
@@ -89,7 +90,7 @@ func New(o Options) (*Spool, error) {
 	}
 	s := &Spool{
 		hub: o.Hub, log: o.Log, tickets: o.Hub.NewCommitter(wire.StreamTickets), every: lookEvery,
-		dir: o.Dir, most: cmp.Or(o.MaxBytes, bus.DefaultMaxBytes), disk: disk,
+		dir: o.Dir, most: cmp.Or(o.MaxBytes, bus.DefaultMaxBytes), disk: disk.Space,
 		settings: make(map[string]known), links: make(map[string]*link),
 	}
 	var err error

@@ -3,6 +3,7 @@ package telemetry
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"trunkline.internal/platform/certs"
 )
 
 // Version of the program, set by the linker.
@@ -30,6 +33,8 @@ type Telemetry struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 	Health  *Health
+	// TLS is what Serve speaks; nil: plain HTTP. It is set before.
+	TLS *tls.Config
 
 	addr atomic.Value
 }
@@ -55,9 +60,11 @@ func New(service string, w io.Writer, level slog.Level, asJSON bool) *Telemetry 
 		ConstLabels: prometheus.Labels{"service": service, "version": Version},
 	})
 	info.Set(1)
-	reg.MustRegister(info)
+	reg.MustRegister(info, certs.Collector{})
+	log := slog.New(h).With("service", service)
+	certs.SetLogger(log)
 	return &Telemetry{
-		Log:     slog.New(h).With("service", service),
+		Log:     log,
 		Metrics: reg,
 		Health:  &Health{parts: make(map[string]error)},
 	}
@@ -134,17 +141,28 @@ func (h *Health) Ready() error {
 }
 
 // Handler serves /metrics, /healthz (the process lives) and /readyz (every part
-// is ready, else 503 and what is not); at debug level also /debug/pprof/.
+// is ready, else 503 and what is not; with ?part=nats only that part counts: a
+// PBX's trouble takes nobody else's service away); at debug level also
+// /debug/pprof/.
 func (t *Telemetry) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		parts, status := t.Health.Notes(), http.StatusOK
-		for part, err := range t.Health.State() {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		parts, status, only := t.Health.Notes(), http.StatusOK, r.URL.Query()["part"]
+		state := t.Health.State()
+		for _, part := range only {
+			if _, ok := state[part]; !ok {
+				state[part] = errors.New("there is no such part")
+			}
+		}
+		for part, err := range state {
 			parts[part] = "ready"
 			if err != nil {
-				parts[part], status = err.Error(), http.StatusServiceUnavailable
+				parts[part] = err.Error()
+				if len(only) == 0 || slices.Contains(only, part) {
+					status = http.StatusServiceUnavailable
+				}
 			}
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -170,7 +188,10 @@ func (t *Telemetry) Serve(ctx context.Context, listen string, ready func()) erro
 		return fmt.Errorf("metrics.listen: %w: choose another address, or `off`", err)
 	}
 	t.addr.Store(l.Addr().String())
-	srv := &http.Server{Handler: t.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	if t.TLS != nil {
+		l = tls.NewListener(l, t.TLS)
+	}
+	srv := &http.Server{Handler: t.Handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(t.Log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	ready()

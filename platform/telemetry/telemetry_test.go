@@ -33,6 +33,18 @@ func TestHandler(t *testing.T) {
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, `"nats":"not connected"`) {
 		t.Errorf("readyz %d %q", code, body)
 	}
+	tel.Health.Set("clickhouse", errors.New("away"))
+	for path, want := range map[string]int{"?part=metrics": 503, "?part=nats": 503, "?part=clickhouse&part=nats": 503, "": 503} {
+		if code, body := get("/readyz" + path); code != want {
+			t.Errorf("readyz%s %d %q, want %d", path, code, body, want)
+		}
+	}
+	broken = nil
+	if code, body := get("/readyz?part=nats"); code != 200 || !strings.Contains(body, `"clickhouse":"away"`) {
+		t.Errorf("one part of readyz %d %q", code, body)
+	}
+	broken = errors.New("not connected")
+	tel.Health.Set("clickhouse", nil)
 	if err := tel.Health.Ready(); err == nil || err.Error() != "nats: not connected" {
 		t.Errorf("ready: %v", err)
 	}

@@ -122,7 +122,7 @@ func (c *conn) use(n net.Conn) {
 }
 
 func (c *conn) secure(ctx context.Context) error {
-	t, err := handshake(ctx, c.net, c.tls, c.step)
+	t, err := handshake(ctx, c.net, c.tls(), c.step)
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &untrusted):

@@ -41,7 +41,7 @@ func (c *conn) transfer(ctx context.Context, command string, from int64) (*strea
 	data, err := way.open()
 	if err == nil && c.tls != nil {
 		raw := data
-		if data, err = handshake(ctx, raw, c.tls, c.step); err != nil {
+		if data, err = handshake(ctx, raw, c.tls(), c.step); err != nil {
 			err = fmt.Errorf("no TLS for the transfer: %w", err)
 			_ = raw.Close()
 		}

@@ -9,14 +9,13 @@ package ftp
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/services/ingest-poll/internal/link"
 	"trunkline.internal/services/ingest-poll/internal/remote"
@@ -52,8 +51,8 @@ type server struct {
 	step   time.Duration
 	pace   remote.Pace
 	public netip.Addr
-	ports  [2]int // of active mode; zeros: any
-	tls    *tls.Config
+	ports  [2]int             // of active mode; zeros: any
+	tls    func() *tls.Config // nil: plain
 	// times are what the server said of files whose listing tells the time only
 	// roughly.
 	times map[string]stamp
@@ -82,38 +81,27 @@ func newServer(l *link.Link, c *config.FTP) (*server, error) {
 		}
 	}
 	if c.TLS != nil {
-		if s.tls, err = tlsConfig(c.TLS, host); err != nil {
+		if s.tls, err = secured(c.TLS, host); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func tlsConfig(t *config.TLS, host string) (*tls.Config, error) {
-	c := &tls.Config{
-		MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: t.Insecure,
-		// Servers want a transfer to resume the session of the connection that
-		// ordered it.
-		ClientSessionCache: tls.NewLRUClientSessionCache(4),
+// secured gives the TLS of each connection, with the files as they are then.
+func secured(t *config.TLS, host string) (func() *tls.Config, error) {
+	client, err := certs.NewClient(certs.Files(*t))
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls: ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls: ca: %s holds no certificate in PEM", t.CA)
-		}
-	}
-	if t.Cert != "" || t.Key != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls: cert and key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+	// Servers want a transfer to resume the session of the connection that ordered
+	// it.
+	sessions := tls.NewLRUClientSessionCache(4)
+	return func() *tls.Config {
+		c := client.Config()
+		c.ServerName, c.ClientSessionCache = host, sessions
+		return c
+	}, nil
 }
 
 // dial connects, logs in and goes to the folder.

@@ -21,6 +21,7 @@ import (
 	"trunkline.internal/pbx/cut"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/natsd"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/ingest-poll/internal/link"
 )
@@ -75,8 +76,24 @@ func Connect(t testing.TB, srv *natsd.Server) *NATS {
 	return n
 }
 
-// Messages are all ticket messages that arrived, in order.
+// Messages are all ticket messages with tickets that arrived, in order.
 func (n *NATS) Messages(t testing.TB) []*bus.TicketMessage {
+	t.Helper()
+	return slices.DeleteFunc(n.all(t), func(m *bus.TicketMessage) bool { return m.Act != nil })
+}
+
+// Acts are what the audit was told, in order.
+func (n *NATS) Acts(t testing.TB) (out []*trunklinev1.Act) {
+	t.Helper()
+	for _, m := range n.all(t) {
+		if m.Act != nil {
+			out = append(out, m.Act)
+		}
+	}
+	return out
+}
+
+func (n *NATS) all(t testing.TB) []*bus.TicketMessage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

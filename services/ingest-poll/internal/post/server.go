@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
-	"trunkline.internal/services/ingest-poll/internal/cert"
 	"trunkline.internal/services/ingest-poll/internal/link"
 )
 
@@ -164,11 +164,11 @@ func (s *Servers) bind(ctx context.Context, e *Endpoint) (*address, error) {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if e.cfg.TLS != nil {
-		c, err := cert.Open(e.cfg.TLS.Cert, e.cfg.TLS.Key)
+		secure, err := certs.NewServer(certs.Files(*e.cfg.TLS))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("tls: %w", err)
 		}
-		a.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Get}
+		a.server.TLSConfig = secure
 		a.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1
 	}
 	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.cfg.Listen)

@@ -15,15 +15,15 @@ import (
 	"github.com/fclairamb/ftpserverlib"
 	"github.com/spf13/afero"
 
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
-	"trunkline.internal/services/ingest-poll/internal/cert"
 )
 
 // ftpServer is what the library asks of a server.
 type ftpServer struct {
 	l       *listener
 	options *config.FTPServer
-	cert    *cert.File
+	secure  *tls.Config // nil: plain only
 
 	mu    sync.Mutex
 	conns map[uint32]*conn
@@ -32,8 +32,8 @@ type ftpServer struct {
 func newFTP(l *listener, c *config.FTPServer) (serve func(), err error) {
 	s := &ftpServer{l: l, options: c, conns: make(map[uint32]*conn)}
 	if c.TLS != nil {
-		if s.cert, err = cert.Open(c.TLS.Cert, c.TLS.Key); err != nil {
-			return nil, err
+		if s.secure, err = certs.NewServer(certs.Files(*c.TLS)); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
 	server := ftpserver.NewFtpServer(s)
@@ -113,7 +113,7 @@ func (s *ftpServer) ClientDisconnected(cc ftpserver.ClientContext) {
 // PreAuthUser is of ftpserver.MainDriverExtensionUserVerifier: where we have a
 // certificate, no password is asked for in clear.
 func (s *ftpServer) PreAuthUser(cc ftpserver.ClientContext, _ string) error {
-	if s.cert != nil && !cc.HasTLSForControl() {
+	if s.secure != nil && !cc.HasTLSForControl() {
 		return errors.New("this server wants FTPS (AUTH TLS) before the log-in")
 	}
 	return nil
@@ -129,7 +129,7 @@ func (s *ftpServer) AuthUser(cc ftpserver.ClientContext, user, pass string) (ftp
 	if err != nil {
 		return nil, err
 	}
-	if s.cert != nil {
+	if s.secure != nil {
 		if err := cc.SetTLSRequirement(ftpserver.MandatoryEncryption); err != nil {
 			return nil, err
 		}
@@ -147,10 +147,10 @@ func (s *ftpServer) PostAuthMessage(_ ftpserver.ClientContext, _ string, err err
 
 // GetTLSConfig is of ftpserver.MainDriver.
 func (s *ftpServer) GetTLSConfig() (*tls.Config, error) {
-	if s.cert == nil {
+	if s.secure == nil {
 		return nil, errors.New("there is no certificate here: log in without TLS")
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.cert.Get}, nil
+	return s.secure, nil
 }
 
 // WrapPassiveListener is of ftpserver.MainDriverExtensionPassiveWrapper.

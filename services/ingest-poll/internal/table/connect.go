@@ -3,18 +3,17 @@ package table
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
 )
 
@@ -56,14 +55,21 @@ func open(c config.MySQL, watch *watcher) (*sql.DB, error) {
 	if watch != nil {
 		cfg.DialFunc = watch.dial
 	}
+	var secure *certs.Client // one connection at a time
 	err = cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) (err error) {
 		cfg.Passwd, err = c.Password()
-		if err == nil && c.TLS != nil {
-			if cfg.TLS, err = tlsConfig(c.TLS, c.Addr); err == nil && watch != nil {
-				cfg.TLS.VerifyConnection = watch.secured
+		if err != nil || c.TLS == nil {
+			return err
+		}
+		if secure == nil {
+			if secure, err = certs.NewClient(certs.Files(*c.TLS)); err != nil {
+				return fmt.Errorf("tls %w", err)
 			}
 		}
-		return err
+		if cfg.TLS = secure.ConfigFor(c.Addr); watch != nil {
+			cfg.TLS.VerifyConnection = watch.secured
+		}
+		return nil
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("mysql: %w", err)
@@ -106,32 +112,6 @@ func (r readOnly) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
-}
-
-func tlsConfig(t *config.TLS, addr string) (*tls.Config, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: t.Insecure}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls ca: %s holds no certificate in PEM", t.CA)
-		}
-	}
-	if t.Cert != "" || t.Key != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls cert and key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // refused tells an error of a log-in.

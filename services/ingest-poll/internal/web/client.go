@@ -11,12 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/services/ingest-poll/internal/files"
 )
@@ -73,14 +73,27 @@ func stayThere(req *http.Request, via []*http.Request) error {
 // Transport makes connections to a PBX's web server. dial bounds the making of one
 // and the TLS handshake, header the wait for an answer to begin.
 func Transport(c *config.HTTP, dial, header time.Duration) (*http.Transport, error) {
-	tlsConfig, err := TLS(c)
+	secure, err := TLS(c)
 	if err != nil {
 		return nil, err
 	}
+	dialer := &net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    dial,
+		DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, dial)
+			defer cancel()
+			t := tls.Client(conn, secure(addr))
+			if err := t.HandshakeContext(ctx); err != nil {
+				conn.Close()
+				return nil, err
+			}
+			return t, nil
+		},
 		ResponseHeaderTimeout:  header,
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        90 * time.Second,
@@ -88,47 +101,37 @@ func Transport(c *config.HTTP, dial, header time.Duration) (*http.Transport, err
 	}, nil
 }
 
-// TLS is how a web server's certificate is checked: by its pin, by a CA, by the
-// system's, or not at all.
-func TLS(c *config.HTTP) (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLS.CA != "" {
-		pem, err := os.ReadFile(c.TLS.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls ca: %s holds no certificate in PEM", c.TLS.CA)
-		}
+// TLS is how the certificate of a web server at host:port is checked: by its pin,
+// by a CA, by the system's, or not at all. The files count as they are at each
+// call.
+func TLS(c *config.HTTP) (func(addr string) *tls.Config, error) {
+	client, err := certs.NewClient(certs.Files(c.TLS))
+	if err != nil {
+		return nil, fmt.Errorf("tls %w", err)
 	}
-	if c.TLS.Cert != "" || c.TLS.Key != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls cert and key: %w", err)
+	return func(addr string) *tls.Config {
+		out := client.ConfigFor(addr)
+		if c.Pin == "" && !c.TLS.Insecure {
+			return out
 		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	if c.Pin == "" && !c.TLS.Insecure {
-		return out, nil
-	}
-	// Certificates that people take by hand are those of old systems.
-	out.InsecureSkipVerify, out.MinVersion = true, tls.VersionTLS10
-	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-		if !strings.Contains(suite.Name, "RC4") {
-			out.CipherSuites = append(out.CipherSuites, suite.ID)
-		}
-	}
-	if c.Pin != "" {
-		want := strings.ToLower(c.Pin)
-		out.VerifyConnection = func(s tls.ConnectionState) error {
-			if got := pinOf(s.PeerCertificates[0]); got != want {
-				return &pinError{got}
+		// Certificates that people take by hand are those of old systems.
+		out.InsecureSkipVerify, out.MinVersion = true, tls.VersionTLS10
+		for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+			if !strings.Contains(suite.Name, "RC4") {
+				out.CipherSuites = append(out.CipherSuites, suite.ID)
 			}
-			return nil
 		}
-	}
-	return out, nil
+		if c.Pin != "" {
+			want := strings.ToLower(c.Pin)
+			out.VerifyConnection = func(s tls.ConnectionState) error {
+				if got := pinOf(s.PeerCertificates[0]); got != want {
+					return &pinError{got}
+				}
+				return nil
+			}
+		}
+		return out
+	}, nil
 }
 
 func pinOf(c *x509.Certificate) string {

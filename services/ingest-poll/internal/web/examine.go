@@ -132,13 +132,12 @@ func ExamineServer(ctx context.Context, r *examine.Report, c *config.HTTP, u *ur
 		r.Note("encryption", "none: user, password and tickets pass in the clear", "give https:// if the server has it")
 		return answers(ctx, r, conn, u)
 	}
-	cfg, err := TLS(c)
+	secure, err := TLS(c)
 	if err != nil {
 		r.Fail("configuration", err.Error(), "")
 		return false
 	}
-	cfg.ServerName = u.Hostname()
-	t, ok := r.TLS(ctx, conn, cfg, func(cert *x509.Certificate) string {
+	t, ok := r.TLS(ctx, conn, secure(net.JoinHostPort(u.Hostname(), port)), func(cert *x509.Certificate) string {
 		return "once you have compared it with what the PBX shows, paste: pin: " + examine.Fingerprint(cert) + ", or give tls: {ca: FILE} with who signed it"
 	})
 	if ok {

@@ -5,7 +5,6 @@ package clickhouse
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+
+	"trunkline.internal/platform/certs"
 )
 
 // Conn talks to one ClickHouse. It is safe for use by several goroutines; the
@@ -52,8 +53,8 @@ type Config struct {
 	User     string
 	// Password is read anew for each log-in.
 	Password func() (string, error)
-	// TLS is nil for a plain connection.
-	TLS *tls.Config
+	// TLS is nil for a plain connection. Its files are looked at for each connection.
+	TLS *certs.Client
 }
 
 const (

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,16 +27,22 @@ type httpConn struct {
 
 func newHTTP(cfg Config) *httpConn {
 	scheme := "http"
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	var dialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
 	if cfg.TLS != nil {
 		scheme = "https"
+		dialTLS = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			return (&tls.Dialer{NetDialer: dialer, Config: cfg.TLS.ConfigFor(addr)}).DialContext(ctx, network, addr)
+		}
 	}
 	return &httpConn{
 		cfg: cfg, addrs: addresses{list: cfg.Addr}, scheme: scheme,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-				TLSClientConfig:       cfg.TLS,
-				TLSHandshakeTimeout:   dialTimeout,
+				DialContext:           dialer.DialContext,
+				DialTLSContext:        dialTLS,
 				MaxIdleConnsPerHost:   poolSize,
 				IdleConnTimeout:       time.Minute,
 				ResponseHeaderTimeout: readTimeout,

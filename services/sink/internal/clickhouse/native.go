@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -100,8 +101,12 @@ func (c *nativeConn) dial(ctx context.Context) error {
 		return fmt.Errorf("clickhouse: %w", err)
 	}
 	return c.addrs.try(ctx, func(addr string) error {
+		var secure *tls.Config
+		if c.cfg.TLS != nil {
+			secure = c.cfg.TLS.ConfigFor(addr)
+		}
 		client, err := ch.Dial(ctx, ch.Options{
-			Address: addr, User: c.cfg.User, Password: password, TLS: c.cfg.TLS,
+			Address: addr, User: c.cfg.User, Password: password, TLS: secure,
 			ClientName: "trunkline", Compression: ch.CompressionLZ4,
 			DialTimeout: dialTimeout, HandshakeTimeout: dialTimeout, ReadTimeout: readTimeout,
 		})
