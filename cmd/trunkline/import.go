@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trunkline.internal/pbx"
+	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/service"
 	"trunkline.internal/proto/wire"
@@ -70,7 +71,7 @@ func (f *importFlags) run(ctx context.Context, out, errOut io.Writer, paths []st
 		return fmt.Errorf("link %s: %w", f.link, err)
 	}
 	show := newProgress(errOut)
-	d := ingestpoll.ImportDeps{Batch: count.batch, Progress: show.progress, Say: show.say}
+	d := ingestpoll.ImportDeps{Who: bus.Who(), Batch: count.batch, Progress: show.progress, Say: show.say}
 	if !f.dryRun {
 		b, tickets, stop, err := connectBus(ctx, cfg, "import", wire.StreamTickets, errOut)
 		if err != nil {

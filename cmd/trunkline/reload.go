@@ -34,7 +34,7 @@ func reloadCommand() *cobra.Command {
 			}
 			defer nc.Close()
 			heard, refused := 0, 0
-			err = bus.Ask(cmd.Context(), nc, wire.AskReload, &trunklinev1.AskReload{}, patienceReload, func(answer []byte) (bool, error) {
+			err = bus.Ask(cmd.Context(), nc, wire.AskReload, &trunklinev1.AskReload{Who: bus.Who()}, patienceReload, func(answer []byte) (bool, error) {
 				var one trunklinev1.Reloaded
 				if err := proto.Unmarshal(answer, &one); err != nil {
 					return false, fmt.Errorf("an answer of another version: %w", err)

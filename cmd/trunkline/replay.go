@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,7 +117,7 @@ func (f *replayFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &replay{selection: selection, store: store, bus: b, cdrs: cdrs, show: newProgress(errOut), out: out, settings: settings, who: whoAmI()}
+	r := &replay{selection: selection, store: store, bus: b, cdrs: cdrs, show: newProgress(errOut), out: out, settings: settings, who: bus.Who()}
 	if f.dryRun {
 		err = r.dry(ctx)
 	} else {
@@ -135,12 +133,22 @@ func (f *replayFlags) run(ctx context.Context, out, errOut io.Writer) error {
 // openKept opens the ClickHouse of the configuration, or the engine of a
 // `trunkline run`, which reads without a password.
 func openKept(ctx context.Context, cfg *config.Config) (*sink.Kept, error) {
-	front := config.ClickHouse{Addr: []string{cfg.SQL.Listen}, Protocol: "http", Database: cfg.ClickHouse.Database}
+	front := config.ClickHouse{Addr: []string{cfg.SQL.Listen}, Protocol: "http", Database: cfg.ClickHouse.Database, TLS: ownFront(cfg.SQL)}
 	store, err := sink.OpenKept(ctx, cfg.ClickHouse, front)
 	if err != nil {
 		return nil, fmt.Errorf("no clickhouse answers with our tables; set clickhouse: as the sink has it, or sql.listen as `trunkline run` has it: %w", err)
 	}
 	return store, nil
+}
+
+// ownFront is how we speak to our own front, on this machine, by an address that no
+// certificate names; where only clients with a certificate are let in, with
+// the front's.
+func ownFront(c config.SQL) *config.TLS {
+	if c.TLS == nil {
+		return nil
+	}
+	return &config.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key, Insecure: true}
 }
 
 // allSettings are the settings of all links as they are today, by wire.LinkKey.
@@ -153,16 +161,4 @@ func allSettings(ctx context.Context, b *bus.Bus) (map[string]pbx.Settings, erro
 		err = ctx.Err()
 	}
 	return all, err
-}
-
-// whoAmI is the user and the host, for the audit.
-func whoAmI() string {
-	name, host := "unknown", "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil {
-		host = h
-	}
-	return name + "@" + host
 }

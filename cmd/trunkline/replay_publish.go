@@ -78,7 +78,7 @@ func (p *replayPublisher) former(ctx context.Context, b *trunklinev1.CdrBatch) e
 }
 
 // actAddress stands for no link: an act may be about many.
-var actAddress = wire.Address{Model: "audit", Site: "audit", Link: "audit"}
+var actAddress = wire.Address{Model: wire.ModelAudit, Site: "audit", Link: "audit"}
 
 // act publishes the row of the audit. It goes by the stream of receipts, since only
 // the sink writes to ClickHouse and what is there is not lost; a sink of an older

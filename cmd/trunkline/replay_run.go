@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -123,9 +122,8 @@ func (r *replay) run(ctx context.Context) error {
 	if r.revision, err = r.bus.Replays.Next(ctx, highest); err != nil {
 		return err
 	}
-	act := &trunklinev1.Act{
-		Id: rand.Text(), Time: timestamppb.Now(), Who: r.who, What: "replay", Object: r.object(), Before: asJSON(r.before),
-	}
+	act := bus.Act(bus.ActReplay, r.who, r.object(), time.Now(), r.before, nil)
+	act.Id, act.Site, act.Link = rand.Text(), r.selection.Site, r.selection.Link
 	p := newReplayPublisher(ctx, r)
 	steps := []func(context.Context, *replayPublisher, *replayLink) error{r.fromClickHouse, r.takeBack}
 	if !r.selection.Aside {
@@ -156,7 +154,7 @@ func (r *replay) run(ctx context.Context) error {
 		}
 		after.Add(made)
 	}
-	act.After = asJSON(after)
+	act.After = bus.ActCounts(after)
 	p = newReplayPublisher(ctx, r)
 	err = p.act(ctx, act)
 	if err == nil {
@@ -193,14 +191,6 @@ func (r *replay) object() string {
 		words = append(words, "received before "+s.To.Format(time.RFC3339))
 	}
 	return strings.Join(append(words, fmt.Sprintf("revision %d", r.revision)), ", ")
-}
-
-func asJSON(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "{}"
-	}
-	return string(b)
 }
 
 // fromClickHouse parses what stands in ClickHouse and is not done yet.

@@ -82,7 +82,7 @@ func (r *replay) fromStream(ctx context.Context, p *replayPublisher, l *replayLi
 
 func (r *replay) fromMessage(ctx context.Context, p *replayPublisher, l *replayLink, msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	m, err := bus.ReadTicketMessage(msg.Subject(), msg.Headers(), msg.Data())
-	if err != nil || m.Received.Before(r.selection.From) || !m.Received.Before(r.selection.To) {
+	if err != nil || m.Act != nil || m.Received.Before(r.selection.From) || !m.Received.Before(r.selection.To) {
 		return nil //nolint:nilerr // without headers it was answered as dead, and would be again
 	}
 	if m.ID == "" { // as the parser calls it

@@ -17,12 +17,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"trunkline.internal/engine"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/disk"
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/natsd"
 	"trunkline.internal/platform/service"
@@ -152,7 +152,7 @@ func loadRun(f runFlags) (*config.Config, error) {
 func (a *app) reload(f runFlags) (lifecycle.Part, error) {
 	r, err := service.NewReloader(service.ReloadOptions{
 		Load: func() (*config.Config, error) { return loadRun(f) }, Running: a.cfg, Services: []service.Reloadable{a.tcp, a.poll},
-		Process: a.watch.Process, Tell: a.watch.Stale, Log: a.tel.Log, Metrics: a.tel.Metrics,
+		Process: a.watch.Process, Tickets: a.tickets, Tell: a.watch.Stale, Log: a.tel.Log, Metrics: a.tel.Metrics,
 	})
 	if err != nil {
 		return lifecycle.Part{}, err
@@ -177,6 +177,8 @@ func claim(dir string, demo bool) error {
 		return fmt.Errorf("data folder: %w", err)
 	case len(have) == 0: // not there, or the machine died while it was written, before all else
 		return mark(dir, file, kind)
+	case string(have) == kindRestoring:
+		return fmt.Errorf("data folder %s is not whole: a trunkline restore into it was cut; run that again", dir)
 	case string(have) != kind:
 		return fmt.Errorf("data folder %s holds %s calls, and this would add %s ones: choose another (--data)", dir, have, kind)
 	}
@@ -236,11 +238,25 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 	case "off":
 		natsListen = ""
 	}
-	if a.nats, err = natsd.New(natsd.Config{Dir: filepath.Join(cfg.Data, "nats"), Listen: natsListen, Log: tel.Log}); err != nil {
+	if err := service.ServeTLS(tel, cfg.Metrics); err != nil {
+		return nil, err
+	}
+	natsTLS, err := serverTLS("nats.listen_tls", cfg.NATS.ListenTLS)
+	if err != nil {
+		return nil, err
+	}
+	if a.nats, err = natsd.New(natsd.Config{
+		Dir: filepath.Join(cfg.Data, "nats"), Listen: natsListen, TLS: natsTLS, Auth: cfg.NATS.Auth, Log: tel.Log, Metrics: tel.Metrics,
+	}); err != nil {
+		return nil, err
+	}
+	// In the process there is no line to encrypt; who asks for credentials asks us too.
+	own, err := service.NATSOptions(config.NATS{CredsFile: cfg.NATS.CredsFile, InboxPrefix: cfg.NATS.InboxPrefix})
+	if err != nil {
 		return nil, err
 	}
 	a.bus, err = bus.Connect(bus.Config{
-		URL: "nats://embedded", Name: "run", Options: []nats.Option{a.nats.Option()}, Sole: true,
+		URL: "nats://embedded", Name: "run", Options: append(own, a.nats.Option()), Sole: true,
 		TicketsMaxBytes: int64(cfg.NATS.Tickets.MaxBytes), CdrsMaxBytes: int64(cfg.NATS.Cdrs.MaxBytes),
 		Log: tel.Log, Metrics: tel.Metrics,
 	})
@@ -248,6 +264,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 		return nil, err
 	}
 	tel.Health.Watch("nats", a.bus.Check)
+	tel.Metrics.MustRegister(disk.Folder(cfg.Data))
 	a.tickets, a.bulk = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamTickets)
 	a.cdrs = a.bus.NewCommitter(wire.StreamCdrs)
 
@@ -293,8 +310,12 @@ func (a *app) parts() []lifecycle.Part {
 func (a *app) tokenFile() string { return filepath.Join(a.cfg.Data, "clickhouse.token") }
 
 func (a *app) runEngine(ctx context.Context, ready func()) (err error) {
+	sqlTLS, err := serverTLS("sql.tls", a.cfg.SQL.TLS)
+	if err != nil {
+		return err
+	}
 	a.engine, err = engine.Open(engine.Config{
-		DataDir: filepath.Join(a.cfg.Data, "clickhouse"), Listen: a.cfg.SQL.Listen, Hosts: a.cfg.SQL.Hosts,
+		DataDir: filepath.Join(a.cfg.Data, "clickhouse"), Listen: a.cfg.SQL.Listen, TLS: sqlTLS, Hosts: a.cfg.SQL.Hosts,
 		Logger: a.tel.Log, Registerer: a.tel.Metrics,
 	})
 	if err != nil {
@@ -312,7 +333,7 @@ func (a *app) runEngine(ctx context.Context, ready func()) (err error) {
 func (a *app) runSink(ctx context.Context, ready func()) error {
 	s, err := sink.New(config.ClickHouse{
 		Addr: []string{a.engine.Addr()}, Protocol: "http", Database: a.cfg.ClickHouse.Database, User: engine.WriterUser,
-		Secret: config.Secret{PasswordFile: a.tokenFile()},
+		Secret: config.Secret{PasswordFile: a.tokenFile()}, TLS: ownFront(a.cfg.SQL),
 	}, sink.Deps{Bus: a.bus, Log: a.tel.Log, Metrics: a.tel.Metrics, SetHealth: a.tel.Health.Set})
 	if err != nil {
 		return err
@@ -325,10 +346,11 @@ func (a *app) close() { a.bus.Close() }
 // banner says where things are.
 func (a *app) banner(w io.Writer) {
 	fmt.Fprintf(w, "trunkline %s, data in %s\n", telemetry.Version, a.cfg.Data)
-	fmt.Fprintf(w, "  SQL      http://%s  (curl 'http://%s' --data-binary 'SELECT * FROM %s.calls LIMIT 10 FORMAT PrettyCompact')\n",
-		a.engine.Addr(), a.engine.Addr(), a.cfg.ClickHouse.Database)
+	sql := scheme(a.cfg.SQL.TLS) + a.engine.Addr()
+	fmt.Fprintf(w, "  SQL      %s  (curl '%s' --data-binary 'SELECT * FROM %s.calls LIMIT 10 FORMAT PrettyCompact')\n", sql, sql, a.cfg.ClickHouse.Database)
 	if addr := a.tel.Addr(); addr != "" {
-		fmt.Fprintf(w, "  health   http://%s/readyz\n  metrics  http://%s/metrics\n", addr, addr)
+		at := scheme(a.cfg.Metrics.TLS) + addr
+		fmt.Fprintf(w, "  health   %s/readyz\n  metrics  %s/metrics\n", at, at)
 	}
 	for _, l := range a.cfg.Links() {
 		where := ""

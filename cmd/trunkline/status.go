@@ -26,10 +26,13 @@ import (
 func statusCommand() *cobra.Command {
 	var file, date string
 	var asJSON bool
+	var r reconcileFlags
 	cmd := &cobra.Command{
 		Use:   "status [SITE[/LINK]]",
 		Short: "each link, stream and consumer: state, last ticket, lag, and whether counts in equal counts out",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Each link, stream and consumer as it is. --reconcile holds the receipts of days against the rows in ClickHouse instead, ticket by\n" +
+			"ticket, and fails where in and out differ; with --month it is the month's statement for an auditor: docs/reconcile.md.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := service.LoadConfig(file)
 			if err != nil {
@@ -42,8 +45,12 @@ func statusCommand() *cobra.Command {
 			if len(args) == 1 {
 				only.Site, only.Link, _ = strings.Cut(args[0], "/")
 			}
+			only.Site, only.Link = cmp.Or(r.site, only.Site), cmp.Or(r.link, only.Link)
 			if err := whose(only); err != nil {
 				return err
+			}
+			if r.reconcile || r.month != "" {
+				return r.run(cmd.Context(), cmd.OutOrStdout(), cfg, only, asJSON)
 			}
 			nc, err := connect(cfg, "status")
 			if err != nil {
@@ -65,6 +72,7 @@ func statusCommand() *cobra.Command {
 	fl.StringVarP(&file, "config", "c", "", "configuration; it says where NATS is, and which links there should be")
 	fl.StringVar(&date, "date", "", "count the tickets that came on this UTC day, YYYY-MM-DD; empty: today")
 	fl.BoolVar(&asJSON, "json", false, "one JSON object")
+	r.flags(cmd)
 	return cmd
 }
 

@@ -112,6 +112,8 @@ func printRaw(w io.Writer) func(jetstream.Msg) error {
 			mark = " (" + err.Error() + ")"
 		case m.Incomplete != "":
 			mark = " (" + m.Incomplete + ")"
+		case m.Act != nil:
+			mark = " (" + m.Act.What + ": " + m.Act.Object + ")"
 		}
 		_, err = fmt.Fprintf(w, "%s %s/%s %s%s\n%q\n", m.Received.Format(time.RFC3339), m.Site, m.Link, printable(m.Name), printable(mark), m.Payload)
 		return err

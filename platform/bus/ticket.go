@@ -13,6 +13,7 @@ import (
 	"trunkline.internal/pbx"
 	"trunkline.internal/pbx/identity"
 	"trunkline.internal/pbx/row"
+	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 )
 
@@ -36,6 +37,8 @@ type TicketMessage struct {
 	// Incomplete says why the payload is no whole ticket.
 	Incomplete string
 	Payload    []byte
+	// Act is told in place of tickets: see NewAct.
+	Act *trunklinev1.Act
 }
 
 // Msg encodes the message for publishing.
@@ -58,6 +61,9 @@ func (m *TicketMessage) Msg() *nats.Msg {
 	}
 	if m.Incomplete != "" {
 		h[wire.HeaderIncomplete] = []string{m.Incomplete}
+	}
+	if m.Act != nil {
+		h[wire.HeaderAct] = []string{encodeAct(m.Act)}
 	}
 	return &nats.Msg{Subject: m.TicketSubject(), Header: h, Data: m.Payload}
 }
@@ -91,6 +97,19 @@ func ReadTicketMessage(subject string, h nats.Header, data []byte) (*TicketMessa
 	if p := h.Get(wire.HeaderPreamble); p != "" {
 		if m.Preamble, err = base64.StdEncoding.DecodeString(p); err != nil {
 			return m, fmt.Errorf("header %s: %w", wire.HeaderPreamble, err)
+		}
+	}
+	if act := h.Get(wire.HeaderAct); act != "" {
+		if m.Act, err = decodeAct(act); err == nil && len(data) > 0 {
+			err = errActWithTickets
+		}
+		if err != nil {
+			m.Act = nil
+			return m, fmt.Errorf("header %s: %w", wire.HeaderAct, err)
+		}
+		// The subject is what its publisher may say.
+		if m.Act.Site = a.Site; m.Act.Link != "" {
+			m.Act.Link = a.Link
 		}
 	}
 	if m.Origin == "" || m.Offset == "" {

@@ -39,30 +39,36 @@ func ClockPart(tel *telemetry.Telemetry, b *bus.Bus, links func() []config.LinkO
 		if b.Ready(ctx) != nil {
 			return nil
 		}
-		for {
-			next := clockEvery
-			ahead, told, err := b.ClockOffset(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil || !told:
-				next = clockAgain
-			default:
-				offset.Set(ahead.Seconds())
-				wrong := wrongClock(ahead, links())
-				if ahead.Abs() > clockLimit {
-					next = clockAgain
-					tel.Log.Warn("our clock and the NATS server's differ: set one of them by NTP", "ahead", ahead.Round(time.Millisecond))
-				}
-				tel.Health.Set("clock", wrong)
-			}
-			select {
-			case <-time.After(next):
-			case <-ctx.Done():
-				return nil
-			}
-		}
+		watchClock(ctx, tel, b.ClockOffset, offset.Set, links)
+		return nil
 	}}, nil
+}
+
+// watchClock asks how far our clock is ahead until ctx is done.
+func watchClock(ctx context.Context, tel *telemetry.Telemetry, ask func(context.Context) (time.Duration, bool, error), set func(seconds float64), links func() []config.LinkOf) {
+	for {
+		next := clockEvery
+		ahead, told, err := ask(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil || !told:
+			next = clockAgain
+		default:
+			set(ahead.Seconds())
+			wrong := wrongClock(ahead, links())
+			if ahead.Abs() > clockLimit {
+				next = clockAgain
+				tel.Log.Warn("our clock and the NATS server's differ: set one of them by NTP", "ahead", ahead.Round(time.Millisecond))
+			}
+			tel.Health.Set("clock", wrong)
+		}
+		select {
+		case <-time.After(next):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // wrongClock is what our clock spoils; nil: nothing.

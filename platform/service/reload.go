@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
@@ -38,6 +40,8 @@ type ReloadOptions struct {
 	Services []Reloadable
 	// Process tells who we are.
 	Process func() *trunklinev1.Process
+	// Tickets commits what the audit is told; nil: nothing is.
+	Tickets *bus.Committer
 	// Tell hears why the files on disk are not what runs; empty: they are.
 	Tell    func(problem string)
 	Log     *slog.Logger
@@ -51,9 +55,15 @@ type Reloader struct {
 	ok      prometheus.Gauge
 	reloads *prometheus.CounterVec
 
+	// acts are to be told.
+	acts chan []*nats.Msg
+
 	mu    sync.Mutex
 	seen  string // of the files that were last looked at
 	names []string
+	links []config.LinkOf // that run
+	// before are those that ran before them.
+	before []config.LinkOf
 }
 
 // lookEvery is how often the files are looked at. What changed is taken over when
@@ -76,7 +86,8 @@ func NewReloader(o ReloadOptions) (*Reloader, error) {
 			return nil, fmt.Errorf("reload: metrics: %w", err)
 		}
 	}
-	r.names = o.Running.Files
+	r.names, r.links = o.Running.Files, o.Running.Links()
+	r.acts = make(chan []*nats.Msg, 16)
 	r.seen = r.print()
 	return r, nil
 }
@@ -94,10 +105,15 @@ func (r *Reloader) Run(ctx context.Context, b *bus.Bus, ready func()) error {
 		if b.Ready(ctx) != nil {
 			return
 		}
-		if err := b.Answer(ctx, wire.AskReload, "", func([]byte) []proto.Message { return []proto.Message{r.Reload()} }); err != nil {
+		if err := b.Answer(ctx, wire.AskReload, "", func(question []byte) []proto.Message {
+			var ask trunklinev1.AskReload
+			_ = proto.Unmarshal(question, &ask) // who asks is told as far as it is known
+			return []proto.Message{r.Reload(cmp.Or(ask.Who, "unknown"))}
+		}); err != nil {
 			failed <- err
 		}
 	})
+	asking.Go(func() { r.tellActs(ctx) })
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for changed := ""; ; {
@@ -107,7 +123,7 @@ func (r *Reloader) Run(ctx context.Context, b *bus.Bus, ready func()) error {
 		case err := <-failed:
 			return err
 		case <-hup:
-			r.Reload()
+			r.Reload("SIGHUP to " + r.self())
 			changed = ""
 		case <-tick.C:
 			now := r.print()
@@ -118,15 +134,15 @@ func (r *Reloader) Run(ctx context.Context, b *bus.Bus, ready func()) error {
 				changed = now
 				continue
 			}
-			r.Reload()
+			r.Reload("a changed file, " + r.self())
 			changed = ""
 		}
 	}
 }
 
 // Reload reads the configuration and takes over what differs. An error changes
-// nothing.
-func (r *Reloader) Reload() *trunklinev1.Reloaded {
+// nothing. The audit is told who asked for it.
+func (r *Reloader) Reload(who string) *trunklinev1.Reloaded {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	answer := &trunklinev1.Reloaded{Process: r.Process()}
@@ -141,6 +157,7 @@ func (r *Reloader) Reload() *trunklinev1.Reloaded {
 	case changes.Empty():
 		r.reloads.WithLabelValues("same").Inc()
 	default:
+		r.audit(who, changes)
 		r.reloads.WithLabelValues("taken").Inc()
 		r.Log.Info("configuration taken over", "added", changes.Added, "removed", changes.Removed, "restarted", changes.Restarted, "retold", changes.Retold)
 	}
@@ -176,6 +193,7 @@ func (r *Reloader) take(answer *trunklinev1.Reloaded) (config.Changes, error) {
 		all.Merge(one())
 	}
 	r.names = cfg.Files
+	r.before, r.links = r.links, cfg.Links()
 	r.seen = r.print()
 	answer.Added, answer.Removed, answer.Restarted, answer.Retold = all.Added, all.Removed, all.Restarted, all.Retold
 	answer.NeedsRestart = r.Running.NeedsRestart(cfg)

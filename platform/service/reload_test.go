@@ -77,23 +77,23 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := r.Reload(); a.Error != "" || len(a.Added)+len(a.Removed)+len(a.NeedsRestart) != 0 || told != "" {
+	if a := r.Reload("me@here"); a.Error != "" || len(a.Added)+len(a.Removed)+len(a.NeedsRestart) != 0 || told != "" {
 		t.Errorf("the same again: %v, %q", a, told)
 	}
 	write(base + desk("a", "1001") + desk("b", "1002"))
-	if a := r.Reload(); a.Error != "" || !slices.Equal(a.Added, []string{"lyon/b", "lyon/b"}) {
+	if a := r.Reload("me@here"); a.Error != "" || !slices.Equal(a.Added, []string{"lyon/b", "lyon/b"}) {
 		t.Errorf("a link more: %v", a)
 	}
 	// An error anywhere changes nothing anywhere.
 	for _, bad := range []string{base + desk("a", "1001") + desk("c", "1001"), base + desk("never", "1003"), "sites: ["} {
 		write(bad)
-		a := r.Reload()
+		a := r.Reload("me@here")
 		if a.Error == "" || told == "" || !slices.Equal(first.links, []string{"lyon/a", "lyon/b"}) || !slices.Equal(second.links, first.links) {
 			t.Errorf("%q: %v, told %q, links %v and %v", bad, a, told, first.links, second.links)
 		}
 	}
 	write("metrics: {listen: \":1\"}\n" + base + desk("a", "1001"))
-	if a := r.Reload(); a.Error != "" || !slices.Equal(a.NeedsRestart, []string{"metrics"}) || !strings.Contains(told, "restart") || !slices.Equal(first.links, []string{"lyon/a"}) {
+	if a := r.Reload("me@here"); a.Error != "" || !slices.Equal(a.NeedsRestart, []string{"metrics"}) || !strings.Contains(told, "restart") || !slices.Equal(first.links, []string{"lyon/a"}) {
 		t.Errorf("another port of the metrics: %v, %q", a, told)
 	}
 }

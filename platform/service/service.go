@@ -5,7 +5,6 @@ package service
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"flag"
@@ -25,7 +24,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
+	"trunkline.internal/platform/disk"
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/platform/spool"
 	"trunkline.internal/platform/telemetry"
@@ -70,14 +71,20 @@ type Env struct {
 
 	reloads []Reloadable
 	spool   *spool.Spool
+	tickets *bus.Committer
 }
 
-// Tickets makes the committer of tickets: to the hub's stream, or to the spool's.
+// Tickets is the committer of tickets, which its service runs: to the hub's stream,
+// or to the spool's.
 func (e *Env) Tickets() *bus.Committer {
-	if e.spool != nil {
-		return e.Bus.NewCommitter(wire.StreamSpool)
+	if e.tickets == nil {
+		stream := wire.StreamTickets
+		if e.spool != nil {
+			stream = wire.StreamSpool
+		}
+		e.tickets = e.Bus.NewCommitter(stream)
 	}
-	return e.Bus.NewCommitter(wire.StreamTickets)
+	return e.tickets
 }
 
 // Reloads lets a service of links take a changed configuration over.
@@ -144,6 +151,10 @@ type Option func(*options)
 // publishes tickets, and makes its committer with Env.Tickets.
 func MaySpool(o *options) { o.maySpool = true }
 
+// metricsPorts let services that share a machine and its configuration run side by
+// side; ingest-tcp has the usual one.
+var metricsPorts = map[string]string{"ingest-poll": "9091", "parser": "9092", "sink": "9093"}
+
 // options of a service's process.
 type options struct {
 	maySpool       bool
@@ -157,8 +168,11 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	if err != nil {
 		return err
 	}
+	if port := metricsPorts[name]; cfg.Metrics.Default && port != "" {
+		cfg.Metrics.Listen = "127.0.0.1:" + port
+	}
 	if o.probe {
-		return Probe(ctx, cfg.Metrics.Listen)
+		return Probe(ctx, cfg.Metrics)
 	}
 	LimitMemory(memory)
 	level := slog.LevelInfo
@@ -166,6 +180,9 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 		level = slog.LevelDebug
 	}
 	tel := telemetry.New(name, o.log, level, true)
+	if err := ServeTLS(tel, cfg.Metrics); err != nil {
+		return err
+	}
 	opts, err := NATSOptions(cfg.NATS)
 	if err != nil {
 		return err
@@ -183,6 +200,7 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 		tel.Health.Note("hub", sp.Note)
 	}
 	tel.Health.Watch("nats", b.Check)
+	tel.Metrics.MustRegister(disk.Folder(cfg.Data))
 	links, err := watch.New(watch.Options{Service: name, Log: tel.Log, Metrics: tel.Metrics})
 	if err != nil {
 		return err
@@ -198,7 +216,7 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	if len(env.reloads) > 0 {
 		reloader, err := NewReloader(ReloadOptions{
 			Load: func() (*config.Config, error) { return LoadConfig(o.file) }, Running: cfg, Services: env.reloads,
-			Process: links.Process, Tell: links.Stale, Log: tel.Log, Metrics: tel.Metrics,
+			Process: links.Process, Tickets: env.tickets, Tell: links.Stale, Log: tel.Log, Metrics: tel.Metrics,
 		})
 		if err != nil {
 			return err
@@ -215,7 +233,21 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	all := append([]lifecycle.Part{
 		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
 	}, append(broker, parts...)...)
-	return lifecycle.Run(ctx, all...)
+	return lifecycle.Run(ctx, append(all, startedPart(tel.Health))...)
+}
+
+var errStarting = errors.New("a part does not serve yet")
+
+// startedPart is the last part: before the others serve, the process is not ready,
+// and nobody may stop the one that it replaces.
+func startedPart(h *telemetry.Health) lifecycle.Part {
+	h.Set("start", errStarting)
+	return lifecycle.Part{Name: "start", Run: func(ctx context.Context, ready func()) error {
+		h.Set("start", nil)
+		ready()
+		<-ctx.Done()
+		return nil
+	}}
 }
 
 // connect connects to the hub, and makes the spool where one is asked for.
@@ -262,8 +294,20 @@ func CommitterPart(c *bus.Committer) lifecycle.Part {
 	}}
 }
 
+// ServeTLS lets telemetry speak TLS where `metrics.tls` asks for it.
+func ServeTLS(tel *telemetry.Telemetry, c config.Metrics) (err error) {
+	if c.TLS == nil {
+		return nil
+	}
+	if tel.TLS, err = certs.NewServer(certs.Files(*c.TLS)); err != nil {
+		return fmt.Errorf("metrics.tls: %w", err)
+	}
+	return nil
+}
+
 // Probe asks a service on this machine whether it is ready.
-func Probe(ctx context.Context, listen string) error {
+func Probe(ctx context.Context, c config.Metrics) error {
+	listen := c.Listen
 	if listen == "off" {
 		return errors.New("metrics.listen is off: there is nothing to ask")
 	}
@@ -280,7 +324,18 @@ func Probe(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := http.DefaultClient
+	if c.TLS != nil {
+		// We ask ourselves, by an address that no certificate names; where only clients
+		// with a certificate are let in, with our own.
+		own, err := certs.NewClient(certs.Files{Cert: c.TLS.Cert, Key: c.TLS.Key, Insecure: true})
+		if err != nil {
+			return fmt.Errorf("metrics.tls: %w", err)
+		}
+		req.URL.Scheme = "https"
+		client = &http.Client{Transport: &http.Transport{TLSClientConfig: own.Config(), DisableKeepAlives: true}}
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -308,37 +363,15 @@ func NATSOptions(c config.NATS) ([]nats.Option, error) {
 		opts = append(opts, nats.UserCredentials(c.CredsFile))
 	}
 	if c.TLS != (config.TLS{}) {
-		t, err := TLS(c.TLS)
+		t, err := certs.NewClient(certs.Files(c.TLS))
 		if err != nil {
 			return nil, fmt.Errorf("nats.tls: %w", err)
 		}
-		opts = append(opts, nats.Secure(t))
+		opts = append(opts, nats.Secure(t.Config()))
+		if c.TLS.CA != "" {
+			// Asked at each connect. Our own certificate is, by itself, at each handshake.
+			opts = append(opts, nats.ClientTLSConfig(nil, func() (*x509.CertPool, error) { return t.Roots(), nil }))
+		}
 	}
 	return opts, nil
-}
-
-// TLS reads the files of a client's configuration.
-func TLS(c config.TLS) (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", c.CA)
-		}
-	}
-	if (c.Cert == "") != (c.Key == "") {
-		return nil, errors.New("give cert and key together")
-	}
-	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, err
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }

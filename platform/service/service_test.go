@@ -22,21 +22,21 @@ func TestProbe(t *testing.T) {
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- tel.Serve(ctx, "127.0.0.1:0", func() { close(ready) }) }()
 	<-ready
-	if err := Probe(t.Context(), tel.Addr()); err != nil {
+	if err := Probe(t.Context(), config.Metrics{Listen: tel.Addr()}); err != nil {
 		t.Errorf("a service that is ready: %v", err)
 	}
 	tel.Health.Set("nats", io.ErrClosedPipe)
-	if err := Probe(t.Context(), tel.Addr()); err == nil || !strings.Contains(err.Error(), "nats") {
+	if err := Probe(t.Context(), config.Metrics{Listen: tel.Addr()}); err == nil || !strings.Contains(err.Error(), "nats") {
 		t.Errorf("a service that is not ready: %v", err)
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := Probe(t.Context(), tel.Addr()); err == nil {
+	if err := Probe(t.Context(), config.Metrics{Listen: tel.Addr()}); err == nil {
 		t.Error("nobody listens, and it is ready")
 	}
-	if err := Probe(t.Context(), "off"); err == nil {
+	if err := Probe(t.Context(), config.Metrics{Listen: "off"}); err == nil {
 		t.Error("off is ready")
 	}
 }
@@ -106,5 +106,42 @@ func TestRun(t *testing.T) {
 	}
 	if err := run(t.Context(), "test", options{file: file + ".none"}, nil); err == nil {
 		t.Error("no configuration, no error")
+	}
+}
+
+// A process is not ready before all its parts serve.
+func TestNotReadyBeforeItsPartsServe(t *testing.T) {
+	tel := telemetry.New("test", io.Discard, slog.LevelInfo, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	serve, running := make(chan struct{}), make(chan struct{})
+	slow := lifecycle.Part{Name: "slow", Run: func(ctx context.Context, ready func()) error {
+		close(running)
+		<-serve
+		ready()
+		<-ctx.Done()
+		return nil
+	}}
+	done, last := make(chan error, 1), startedPart(tel.Health)
+	serving := make(chan struct{})
+	go func() {
+		done <- lifecycle.Run(ctx, slow, last, lifecycle.Part{Name: "behind", Run: func(ctx context.Context, ready func()) error {
+			close(serving)
+			ready()
+			<-ctx.Done()
+			return nil
+		}})
+	}()
+	<-running
+	if tel.Health.Ready() == nil {
+		t.Error("ready before a part serves")
+	}
+	close(serve)
+	<-serving
+	if err := tel.Health.Ready(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

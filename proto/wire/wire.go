@@ -67,6 +67,8 @@ const (
 	HeaderName       = "Trunkline-Name"
 	HeaderPreamble   = "Trunkline-Preamble"
 	HeaderIncomplete = "Trunkline-Incomplete"
+	// HeaderAct marks a message that tells of an act, and has no tickets.
+	HeaderAct = "Trunkline-Act"
 )
 
 // Values of HeaderIncomplete.
@@ -84,6 +86,8 @@ const (
 	MaxMessage        = 256 << 10
 	MaxMessageTickets = 512
 	MaxPreamble       = 16 << 10
+	// MaxAct bounds an act, encoded.
+	MaxAct = 16 << 10
 	// MaxReceipt bounds one part of a receipt.
 	MaxReceipt = 512 << 10
 )
@@ -96,6 +100,10 @@ const (
 	TicketSubjects = ticketsPrefix + ".>"
 	CdrSubjects    = cdrsPrefix + ".>"
 )
+
+// ModelAudit stands for the model in the subjects of acts, so that the last message
+// of a link's own subject has tickets.
+const ModelAudit = "audit"
 
 // Address is what a subject names: whose tickets these are.
 type Address struct {

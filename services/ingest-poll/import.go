@@ -36,6 +36,8 @@ type ImportDeps struct {
 	// run.
 	Bus     *bus.Bus
 	Tickets *bus.Committer
+	// Who imports, for the audit.
+	Who string
 	// Batch sees messages before they are published. An error stops the import
 	// before that.
 	Batch func([]ImportMessage) error
@@ -198,13 +200,21 @@ func (i *importer) run(ctx context.Context) error {
 	if i.known, err = collected(ctx, i.Bus.Positions, i.of); err != nil {
 		return err
 	}
+	act := i.act()
+	if err := i.publishAct(ctx, act, "begin"); err != nil {
+		return err
+	}
 	i.publish = newImportPublisher(ctx, i.ImportDeps)
 	err = i.read(ctx)
 	if failed := i.publish.wait(); err == nil {
 		err = failed
 	}
 	i.tell()
-	return err
+	if err != nil {
+		return err
+	}
+	act.After = bus.ActCounts(importCounts{i.report.Of, i.report.Published, i.report.Collected + i.report.Copies, i.report.FailedCount})
+	return i.publishAct(ctx, act, "end")
 }
 
 func (n Names) hint(pattern string) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
@@ -213,6 +214,10 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	if m.ID == "" {
 		m.ID = wire.StreamTickets + "-" + strconv.FormatUint(meta.Sequence.Stream, 10)
 	}
+	if m.Act != nil && headerErr == nil {
+		s.tell(ctx, msg, m)
+		return
+	}
 	link := s.link(m.Address)
 	if headerErr == nil && (link == nil || link.err != nil) {
 		s.wait(msg, m, link, meta.NumDelivered)
@@ -278,6 +283,32 @@ func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr erro
 	}
 	defer link.readers.Put(r)
 	return r.Read(m), attempt, nil
+}
+
+// tell passes an act on: it needs no settings, and is no ticket.
+func (s *Service) tell(ctx context.Context, msg jetstream.Msg, m *bus.TicketMessage) {
+	receipt, err := EncodeAct(m)
+	if err == nil {
+		err = s.Cdrs.Publish(ctx, receipt)
+	}
+	if err != nil {
+		// Not answered: it comes again after AckWait.
+		s.metrics.failures.Inc()
+		s.Log.Warn("act not published", "site", m.Site, "link", m.Link, "error", err)
+		return
+	}
+	if err := msg.Ack(); err != nil {
+		s.metrics.failures.Inc() // comes again, gives the same receipt
+	}
+}
+
+// EncodeAct makes the message that brings an act to the sink.
+func EncodeAct(m *bus.TicketMessage) (*nats.Msg, error) {
+	data, err := proto.Marshal(&trunklinev1.CdrBatch{Act: m.Act})
+	if err != nil {
+		return nil, fmt.Errorf("act %s: %w", m.Act.Id, err)
+	}
+	return &nats.Msg{Subject: m.CdrSubject(), Header: nats.Header{jetstream.MsgIDHeader: []string{m.ID + ".act"}}, Data: data}, nil
 }
 
 // wait leaves a message of a link that is not known: it is never parsed by

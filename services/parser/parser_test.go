@@ -257,6 +257,24 @@ func background(t *testing.T, run func(context.Context, func()) error) (stop fun
 	return stop
 }
 
+// act is the only message of the stream CDRS.
+func (r *running) act(t *testing.T) *trunklinev1.Act {
+	t.Helper()
+	c, err := r.JS.OrderedConsumer(t.Context(), wire.StreamCdrs, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := c.Next(jetstream.FetchMaxWait(30 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := new(trunklinev1.CdrBatch)
+	if err := proto.Unmarshal(msg.Data(), b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Act
+}
+
 // receipts reads so many messages of the stream CDRS.
 func (r *running) receipts(t *testing.T, n int) []*trunklinev1.CdrBatch {
 	t.Helper()

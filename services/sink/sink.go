@@ -6,8 +6,6 @@ package sink
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/certs"
 	"trunkline.internal/platform/config"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/sink/internal/batch"
@@ -133,9 +132,15 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		defer close(trimmed)
 		s.trim(ctx)
 	}()
+	compared := make(chan struct{})
+	go func() {
+		defer close(compared)
+		s.reconcile(ctx)
+	}()
 	s.intake.run(ctx, ready, free, out)
 	<-written
 	<-trimmed
+	<-compared
 	// The last acknowledgements must not die with the connection.
 	if err := s.deps.Bus.Conn.FlushTimeout(flushTimeout); err != nil {
 		s.deps.Log.Debug("acknowledgements may be lost, their receipts come again", "error", err)
@@ -224,7 +229,7 @@ func owner() string {
 const trimEvery = 30 * time.Second
 
 func (s *Service) trim(ctx context.Context) {
-	t := &trim.Trimmer{JS: s.deps.Bus.JS, Log: s.deps.Log, Metrics: s.metrics}
+	t := &trim.Trimmer{JS: s.deps.Bus.JS, Log: s.deps.Log, Metrics: s.metrics, Tell: s.tell}
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	for told := false; ; {
@@ -243,30 +248,9 @@ func (s *Service) trim(ctx context.Context) {
 	}
 }
 
-func tlsOf(c *config.TLS) (*tls.Config, error) {
+func tlsOf(c *config.TLS) (*certs.Client, error) {
 	if c == nil {
 		return nil, nil
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure} //nolint:gosec // asked for
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: %s holds no certificate", c.CA)
-		}
-	}
-	if (c.Cert == "") != (c.Key == "") {
-		return nil, errors.New("give cert and key, or neither")
-	}
-	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cert and key: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
+	return certs.NewClient(certs.Files(*c))
 }

@@ -3,8 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,21 +124,7 @@ func (r *replayed) purge() {
 // forget makes a link's rows those of a version that kept no place.
 func (r *replayed) forget(in *kit.Instance, link string) {
 	r.t.Helper()
-	sql := "ALTER TABLE trunkline.cdrs UPDATE position = '', message_id = '' WHERE link = '" + link + "' SETTINGS mutations_sync = 2"
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, "http://"+in.SQL, strings.NewReader(sql))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	req.Header.Set("X-ClickHouse-User", "trunkline")
-	req.Header.Set("X-ClickHouse-Key", readFile(r.t, filepath.Join(r.data, "clickhouse.token")))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
-		r.t.Fatalf("%s: %s", res.Status, body)
-	}
+	r.write(in, "ALTER TABLE trunkline.cdrs UPDATE position = '', message_id = '' WHERE link = '"+link+"' SETTINGS mutations_sync = 2")
 }
 
 // same fails where two states differ, with the first lines that do.

@@ -178,7 +178,7 @@ func TestAct(t *testing.T) {
 		b.publishRaw(address, data)
 		b.settled()
 	}
-	want := "2026-03-14 09:00:00.000\ta\tme@here\treplay\tall\t{\"calls\":1}\t{\"calls\":2}"
+	want := "2026-03-14 09:00:00.000\ta\tme@here\treplay\tall\t{\"calls\":1}\t{\"calls\":2}\t\t"
 	if got := b.sql("SELECT * EXCEPT inserted_time FROM DB.audit FINAL"); got != want {
 		t.Errorf("audit %q, want %q", got, want)
 	}

@@ -44,7 +44,7 @@ func TestMigrationsTwiceAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := b.sql("SELECT version, name FROM DB.migrations FINAL ORDER BY version"); got != "1\t0001_tables\n2\t0002_calls\n3\t0003_received\n4\t0004_replay" {
+	if got := b.sql("SELECT version, name FROM DB.migrations FINAL ORDER BY version"); got != "1\t0001_tables\n2\t0002_calls\n3\t0003_received\n4\t0004_replay\n5\t0005_reconcile" {
 		t.Errorf("migrations: %q", got)
 	}
 	if n := strings.Count(b.log.String(), "migrations applied"); n != 1 {

@@ -481,13 +481,16 @@ type Act struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time" json:"time,omitempty"`
 	// User and host.
 	Who string `protobuf:"bytes,3,opt,name=who" json:"who,omitempty"`
-	// `replay`.
+	// `replay`, `reload`, `import`, `collected`, `removed` or `purge`: docs/reconcile.md.
 	What string `protobuf:"bytes,4,opt,name=what" json:"what,omitempty"`
 	// What it was done to, in words.
 	Object string `protobuf:"bytes,5,opt,name=object" json:"object,omitempty"`
 	// Counts, each a JSON object; after is empty while the act is under way.
-	Before        string `protobuf:"bytes,6,opt,name=before" json:"before,omitempty"`
-	After         string `protobuf:"bytes,7,opt,name=after" json:"after,omitempty"`
+	Before string `protobuf:"bytes,6,opt,name=before" json:"before,omitempty"`
+	After  string `protobuf:"bytes,7,opt,name=after" json:"after,omitempty"`
+	// Where it was done; empty: everywhere.
+	Site          string `protobuf:"bytes,8,opt,name=site" json:"site,omitempty"`
+	Link          string `protobuf:"bytes,9,opt,name=link" json:"link,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +574,20 @@ func (x *Act) GetAfter() string {
 	return ""
 }
 
+func (x *Act) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *Act) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
 var File_trunkline_v1_receipt_proto protoreflect.FileDescriptor
 
 const file_trunkline_v1_receipt_proto_rawDesc = "" +
@@ -619,7 +636,7 @@ const file_trunkline_v1_receipt_proto_rawDesc = "" +
 	"\x06others\x18\x13 \x03(\v2\x19.trunkline.v1.OtherTicketR\x06others\x12\x1d\n" +
 	"\n" +
 	"former_ids\x18\x14 \x03(\tR\tformerIds\x12#\n" +
-	"\x03act\x18\x15 \x01(\v2\x11.trunkline.v1.ActR\x03act\"\xb1\x01\n" +
+	"\x03act\x18\x15 \x01(\v2\x11.trunkline.v1.ActR\x03act\"\xd9\x01\n" +
 	"\x03Act\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
@@ -627,7 +644,9 @@ const file_trunkline_v1_receipt_proto_rawDesc = "" +
 	"\x04what\x18\x04 \x01(\tR\x04what\x12\x16\n" +
 	"\x06object\x18\x05 \x01(\tR\x06object\x12\x16\n" +
 	"\x06before\x18\x06 \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\a \x01(\tR\x05after*Z\n" +
+	"\x05after\x18\a \x01(\tR\x05after\x12\x12\n" +
+	"\x04site\x18\b \x01(\tR\x04site\x12\x12\n" +
+	"\x04link\x18\t \x01(\tR\x04link*Z\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vOUTCOME_CDR\x10\x01\x12\x13\n" +

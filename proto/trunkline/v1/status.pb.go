@@ -979,7 +979,9 @@ func (x *LinkCounts) GetDeadReason() string {
 
 // AskReload asks every process to read its configuration again.
 type AskReload struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asks, user and host: for the audit.
+	Who           string `protobuf:"bytes,1,opt,name=who" json:"who,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1012,6 +1014,13 @@ func (x *AskReload) ProtoReflect() protoreflect.Message {
 // Deprecated: Use AskReload.ProtoReflect.Descriptor instead.
 func (*AskReload) Descriptor() ([]byte, []int) {
 	return file_trunkline_v1_status_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AskReload) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
 }
 
 // Reloaded answers AskReload.
@@ -1200,8 +1209,9 @@ const file_trunkline_v1_status_proto_rawDesc = "" +
 	" \x01(\bR\bhasDrift\x12#\n" +
 	"\rsequence_gaps\x18\v \x01(\x04R\fsequenceGaps\x12\x1f\n" +
 	"\vdead_reason\x18\f \x01(\tR\n" +
-	"deadReason\"\v\n" +
-	"\tAskReload\"\xdc\x01\n" +
+	"deadReason\"\x1d\n" +
+	"\tAskReload\x12\x10\n" +
+	"\x03who\x18\x01 \x01(\tR\x03who\"\xdc\x01\n" +
 	"\bReloaded\x12/\n" +
 	"\aprocess\x18\x01 \x01(\v2\x15.trunkline.v1.ProcessR\aprocess\x12\x14\n" +
 	"\x05added\x18\x02 \x03(\tR\x05added\x12\x18\n" +

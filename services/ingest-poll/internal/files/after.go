@@ -21,7 +21,11 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 	if f.after.Delete == nil && f.after.Move == "" && !f.after.Rename {
 		return nil
 	}
-	saved, failed := false, 0
+	type one struct {
+		candidate
+		*journal.Entry
+	}
+	var due []one
 	for _, c := range found {
 		e := f.journal.Get(c.name)
 		if e == nil || e.Done == 0 || e.Size != c.size || e.Time != c.time {
@@ -30,16 +34,29 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 		if f.after.Delete != nil && f.Now().Before(time.Unix(e.Done, 0).Add(*f.after.Delete)) {
 			continue
 		}
+		if e.Going == "" {
+			e.Going = f.removal()
+			f.journal.Put(e)
+		}
+		due = append(due, one{c, e})
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := f.Save(ctx); err != nil {
+		return err
+	}
+	failed := 0
+	for _, d := range due {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !saved {
-			if err := f.Save(ctx); err != nil {
-				return err
-			}
-			saved = true
+		c, e := d.candidate, d.Entry
+		err := f.treatOne(ctx, c, e)
+		if err != nil {
+			e.Going = ""
+			f.journal.Put(e)
 		}
-		result, err := f.treatOne(ctx, c, e)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, ErrChanged):
 			// Gone already, or to be collected again: the next look sees it.
@@ -55,29 +72,47 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 				return nil // it is the folder, not the file
 			}
 		default:
-			f.Metrics.File(result)
+			f.Metrics.File(e.Going)
+			f.tellRemoved(e, f.Now())
 			f.journal.Remove(c.name)
 		}
 	}
 	return nil
 }
 
-func (f *Folder) treatOne(ctx context.Context, c candidate, e *journal.Entry) (result string, err error) {
+// What becomes of a file, as metrics and the audit call it.
+const (
+	deleted = "deleted"
+	moved   = "moved"
+	renamed = "renamed"
+)
+
+func (f *Folder) removal() string {
 	switch {
 	case f.after.Delete != nil:
+		return deleted
+	case f.after.Rename:
+		return renamed
+	}
+	return moved
+}
+
+func (f *Folder) treatOne(ctx context.Context, c candidate, e *journal.Entry) error {
+	switch e.Going {
+	case deleted:
 		// Nothing else can be read again: it must be the bytes that were collected.
 		if err := f.verify(ctx, c, e); err != nil {
-			return "", err
+			return err
 		}
 		if err := f.Delete(ctx, c.entry()); err != nil {
-			return "", err
+			return err
 		}
 		f.Log.Info("a collected file was deleted", "name", c.name, "size", c.size, "sha256", e.Sum, "tickets", e.Tickets)
-		return "deleted", nil
-	case f.after.Rename:
-		return "renamed", f.Rename(ctx, c.entry())
+		return nil
+	case renamed:
+		return f.Rename(ctx, c.entry())
 	}
-	return "moved", f.Move(ctx, c.entry(), f.after.Move)
+	return f.Move(ctx, c.entry(), f.after.Move)
 }
 
 func (f *Folder) verify(ctx context.Context, c candidate, e *journal.Entry) error {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/config"
@@ -41,8 +43,10 @@ type Folder struct {
 	looks     int
 	unsaved   int
 	unsavedAt int64
-	left      int       // files that wait, as far as this look saw
-	oldest    time.Time // of them
+	acts      []*nats.Msg // to be told before the journal is saved
+	day       string      // on which the logs were last told
+	left      int         // files that wait, as far as this look saw
+	oldest    time.Time   // of them
 }
 
 // sight is what the looks saw of a file that is not done.
@@ -117,12 +121,16 @@ func (f *Folder) NameJournal(name string) { f.journalName = name }
 // Load reads the journal.
 func (f *Folder) Load(ctx context.Context) (err error) {
 	f.journal, err = journal.OpenNamed(ctx, f.Link, f.Site, f.Link.Link, f.journalName)
-	f.unsaved, f.unsavedAt = 0, 0
+	f.unsaved, f.unsavedAt, f.acts, f.day = 0, 0, nil, ""
 	return err
 }
 
-// Save writes the journal.
+// Save writes the journal. What the audit is to know of it goes before, all of it
+// in one commit: what is told twice after a crash has the same ids.
 func (f *Folder) Save(ctx context.Context) error {
+	if err := f.tellActs(ctx); err != nil {
+		return err
+	}
 	f.unsaved, f.unsavedAt = 0, 0
 	return f.journal.Save(ctx)
 }
@@ -176,6 +184,7 @@ func (f *Folder) Look(ctx context.Context) error {
 	if err := f.lookWhole(ctx, whole); err != nil {
 		return err
 	}
+	f.tellLogs()
 	f.tellWaiting()
 	f.tellAside()
 	f.forget(found)
@@ -194,7 +203,7 @@ func (f *Folder) forget(found []candidate) {
 	if f.set.Grows {
 		after = forgetTail
 	}
-	f.journal.Forget(f.Now(), after)
+	f.journal.Forget(f.Now(), after, f.lost)
 	maps.DeleteFunc(f.holds, func(_ string, h *hold) bool { return h.look < f.looks })
 	if len(f.seen)+len(f.failures) == 0 {
 		return

@@ -162,7 +162,7 @@ func (f *Folder) follow(ctx context.Context, t tail) error {
 	if t.sight.idle && old != nil && old.Offset <= t.size && !(cutOff && old.Offset < t.size) {
 		return nil
 	}
-	e := &journal.Entry{Key: t.sight.origin}
+	e := &journal.Entry{Key: t.sight.origin, Day: f.Now().UTC().Format(time.DateOnly)}
 	if old != nil {
 		*e = *old
 	}

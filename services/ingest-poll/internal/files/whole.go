@@ -280,6 +280,7 @@ func (f *Folder) publish(ctx context.Context, file File, c candidate, s *sums, e
 	e.Inside, e.Done = false, f.Now().Unix()
 	f.journal.Put(e)
 	f.unsaved++
+	f.tellCollected(e, origin)
 	f.Metrics.File("collected")
 	return f.saveSometimes(ctx)
 }

@@ -229,7 +229,7 @@ func TestKilledInABigFile(t *testing.T) {
 	kills, sent := 0, 0
 	for done := false; !done; {
 		ctx, cancel := context.WithCancel(context.Background())
-		k := &killer{Publisher: r.nats.Tickets, after: 2 + random.IntN(5), kill: cancel, lost: kills%2 == 0, sent: &sent}
+		k := &killer{Publisher: r.nats.Tickets, after: 2 + random.IntN(6), kill: cancel, lost: kills%2 == 0, sent: &sent}
 		r.restart(func(o *link.Options) { o.Publisher = k })
 		if err := r.try(ctx); err != nil && ctx.Err() == nil {
 			t.Fatal(err)

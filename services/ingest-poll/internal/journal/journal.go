@@ -60,6 +60,12 @@ type Entry struct {
 	Guard string `json:"guard,omitempty"`
 	// Origin of the tickets of a whole file among logs.
 	Origin string `json:"origin,omitempty"`
+	// Going says that the file is about to be deleted, moved or renamed.
+	Going string `json:"going,omitempty"`
+	// Told is how many tickets of a log the audit was told of, and Day the UTC day
+	// on which it was, or on which the log's first ones came.
+	Told int64  `json:"told,omitempty"`
+	Day  string `json:"day,omitempty"`
 
 	segment int
 	missing time.Time
@@ -213,14 +219,16 @@ func (j *Journal) Sweep() { j.round++ }
 func (j *Journal) Seen(e *Entry) { e.round, e.missing = j.round, time.Time{} }
 
 // Forget removes the entries whose files have been missing for so long. Not at
-// once: a share that is away for a moment looks like an empty folder.
-func (j *Journal) Forget(now time.Time, after time.Duration) {
+// once: a share that is away for a moment looks like an empty folder. lost hears
+// of each.
+func (j *Journal) Forget(now time.Time, after time.Duration, lost func(*Entry)) {
 	for key, e := range j.entries {
 		switch {
 		case e.round == j.round:
 		case e.missing.IsZero():
 			e.missing = now
 		case now.Sub(e.missing) >= after:
+			lost(e)
 			j.Remove(key)
 		}
 	}

@@ -105,13 +105,17 @@ func TestForget(t *testing.T) {
 	j, now := open(t, n), time.Unix(1e9, 0)
 	j.Put(&Entry{Key: "there"})
 	j.Put(&Entry{Key: "gone"})
+	lost := 0
 	for i, want := range []int{2, 2, 1, 1} {
 		j.Sweep()
 		j.Seen(j.Get("there"))
-		j.Forget(now.Add(time.Duration(i)*30*time.Minute), time.Hour)
+		j.Forget(now.Add(time.Duration(i)*30*time.Minute), time.Hour, func(*Entry) { lost++ })
 		if j.Len() != want {
 			t.Errorf("look %d: %d entries, want %d", i, j.Len(), want)
 		}
+	}
+	if lost != 1 {
+		t.Errorf("%d are told as lost", lost)
 	}
 	if j.Get("there") == nil {
 		t.Error("the wrong one was forgotten")

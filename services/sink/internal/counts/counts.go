@@ -92,9 +92,16 @@ func (r Reader) receipts(ctx context.Context, where string, all map[[2]string]*t
 	}))
 }
 
-// most is how far apart two numbers of a PBX's sequence may be for a gap: what is
-// further is another count.
-const most = 1000
+// MostApart is how far apart two numbers of a PBX's sequence may be for a gap: what
+// is further is another count.
+const MostApart = 1000
+
+// Numbers are the numbers of a PBX's sequence in SQL, in order, and Gaps is how many
+// are missing between them.
+const Numbers = "arraySort(groupUniqArrayIf(toInt64OrZero(sequence), match(sequence, '^[0-9]{1,18}$')))"
+
+// Gaps counts what is missing.
+var Gaps = fmt.Sprintf("toUInt64(arraySum(x -> if(x BETWEEN 2 AND %d, x - 1, 0), arrayDifference(%s)))", MostApart, Numbers)
 
 func (r Reader) calls(ctx context.Context, where string, all map[[2]string]*trunklinev1.LinkCounts) error {
 	var by ids
@@ -109,9 +116,8 @@ func (r Reader) calls(ctx context.Context, where string, all map[[2]string]*trun
 			if(toUnixTimestamp64Milli(end_time) > 0, toUnixTimestamp64Milli(end_time), toUnixTimestamp64Milli(start_time) + 1000 * (toInt64(ring_seconds) + talk_seconds)) -
 			if(time_precision_seconds > 1, 500 * toInt64(time_precision_seconds), 0),
 			revision = 0 AND gone = 0)) / 1000 AS drift,
-		toUInt64(arraySum(x -> if(x BETWEEN 2 AND %d, x - 1, 0),
-			arrayDifference(arraySort(groupUniqArrayIf(toInt64OrZero(sequence), match(sequence, '^[0-9]{1,18}$')))))) AS gaps
-		FROM %s WHERE gone = 0 AND `, most, r.Table("cdrs")) + where + ` GROUP BY site, link`
+		%s AS gaps
+		FROM %s WHERE gone = 0 AND `, Gaps, r.Table("cdrs")) + where + ` GROUP BY site, link`
 	return r.Conn.Query(ctx, sql, by.columns(
 		proto.ResultColumn{Name: "call_rows", Data: &rows}, proto.ResultColumn{Name: "timed", Data: &timed},
 		proto.ResultColumn{Name: "drift", Data: &drift}, proto.ResultColumn{Name: "gaps", Data: &gaps},

@@ -67,6 +67,14 @@ func NewReceipts() *Block[*v1.CdrBatch] {
 		text("name", func(r *v1.CdrBatch) string { return r.GetPlace().GetName() }),
 		word("preamble", func(r *v1.CdrBatch) string { return string(r.GetPlace().GetPreamble()) }),
 		micros("written_time", func(r *v1.CdrBatch) *timestamppb.Timestamp { return r.GetPlace().GetWrittenTime() }),
+		idList("ticket_ids", func(r *v1.CdrBatch, add func(string)) {
+			for _, c := range r.Cdrs {
+				add(c.TicketId)
+			}
+			for _, o := range r.Others {
+				add(o.TicketId)
+			}
+		}),
 	})
 }
 
@@ -80,5 +88,7 @@ func NewActs() *Block[*v1.Act] {
 		text("object", (*v1.Act).GetObject),
 		text("before", (*v1.Act).GetBefore),
 		text("after", (*v1.Act).GetAfter),
+		word("site", (*v1.Act).GetSite),
+		word("link", (*v1.Act).GetLink),
 	})
 }

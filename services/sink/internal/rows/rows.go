@@ -3,6 +3,7 @@
 package rows
 
 import (
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -109,6 +110,22 @@ func signed[R any](name string, get func(R) int32) column[R] {
 func long[R any](name string, get func(R) uint64) column[R] {
 	data := new(proto.ColUInt64)
 	return column[R]{name, data, func(r R) { data.Append(get(r)) }}
+}
+
+// idList is the ids of tickets, 16 bytes each. What is no id is left out: its
+// ticket is then counted, and cannot be asked for.
+func idList[R any](name string, each func(r R, add func(id string))) column[R] {
+	ids := new(proto.ColFixedStr16)
+	data := proto.NewArray(ids)
+	return column[R]{name, data, func(r R) {
+		each(r, func(id string) {
+			var b [16]byte
+			if n, err := hex.Decode(b[:], []byte(id)); len(id) == 2*len(b) && err == nil && n == len(b) {
+				ids.Append(b)
+			}
+		})
+		data.Offsets.Append(uint64(ids.Rows()))
+	}}
 }
 
 // millis is a time in milliseconds, micros in microseconds; both UTC.

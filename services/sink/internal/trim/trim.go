@@ -4,12 +4,16 @@ package trim
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"trunkline.internal/platform/bus"
+	v1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/sink/internal/metrics"
 )
@@ -25,7 +29,11 @@ type Trimmer struct {
 	JS      jetstream.JetStream
 	Log     *slog.Logger
 	Metrics *metrics.Metrics
+	// Tell hears of what was removed, for the audit. What it cannot take is told
+	// again at the next Tick.
+	Tell func(ctx context.Context, acts []*v1.Act) error
 
+	untold []*v1.Act
 	// samples wait for the sink to come up to them.
 	samples []sample
 	// parsed is up to where the tickets are confirmed.
@@ -56,7 +64,43 @@ func (t *Trimmer) Tick(ctx context.Context) error {
 	}
 	t.note(sample{tickets: parser, cdrs: cdrs.State.LastSeq})
 	t.confirm(sink)
-	return errors.Join(t.trim(ctx, wire.StreamCdrs, sink), t.trim(ctx, wire.StreamTickets, t.parsed))
+	return errors.Join(t.trim(ctx, wire.StreamCdrs, sink), t.trim(ctx, wire.StreamTickets, t.parsed), t.tell(ctx))
+}
+
+func (t *Trimmer) tell(ctx context.Context) error {
+	if len(t.untold) == 0 || t.Tell == nil {
+		return nil
+	}
+	if err := t.Tell(ctx, t.untold); err != nil {
+		return fmt.Errorf("telling the audit what was removed: %w", err)
+	}
+	t.untold = nil
+	return nil
+}
+
+// held is what the audit keeps of a stream before it was trimmed and after.
+type held struct {
+	First    uint64    `json:"first_sequence"`
+	Last     uint64    `json:"last_sequence"`
+	Messages uint64    `json:"messages"`
+	Bytes    uint64    `json:"bytes"`
+	Oldest   time.Time `json:"oldest"`
+}
+
+func holds(s jetstream.StreamState) held {
+	return held{s.FirstSeq, s.LastSeq, s.Msgs, s.Bytes, s.FirstTime.UTC()}
+}
+
+// purged notes what was removed from a stream.
+func (t *Trimmer) purged(ctx context.Context, s jetstream.Stream, before jetstream.StreamState, end uint64) {
+	object := fmt.Sprintf("stream %s, sequences %d to %d", s.CachedInfo().Config.Name, before.FirstSeq, end-1)
+	var after any
+	if info, err := s.Info(ctx); err == nil {
+		after = holds(info.State)
+	}
+	act := bus.Act(bus.ActPurge, bus.WhoIs("sink"), object, time.Now(), holds(before), after)
+	act.Id = rand.Text()
+	t.untold = append(t.untold, act)
 }
 
 func (t *Trimmer) note(s sample) {
@@ -96,9 +140,11 @@ func (t *Trimmer) floor(ctx context.Context, stream, consumer string) (uint64, e
 		return 0, fmt.Errorf("consumer %s on %s: %w", consumer, stream, err)
 	}
 	info := c.CachedInfo()
-	if consumer == wire.ConsumerSink {
-		t.Metrics.Pending.Set(float64(info.NumPending) + float64(info.NumAckPending))
+	pending := t.Metrics.Pending
+	if consumer == wire.ConsumerParser {
+		pending = t.Metrics.Unparsed
 	}
+	pending.Set(float64(info.NumPending) + float64(info.NumAckPending))
 	return info.AckFloor.Stream, nil
 }
 
@@ -125,6 +171,7 @@ func (t *Trimmer) trim(ctx context.Context, name string, confirmed uint64) error
 		return fmt.Errorf("trimming stream %s: %w", name, err)
 	}
 	purged := end - info.State.FirstSeq
+	t.purged(ctx, s, info.State, end)
 	t.Metrics.Purged.WithLabelValues(name).Add(float64(purged))
 	t.Log.Info("a stream was filling up, its oldest messages are in clickhouse and were removed",
 		"stream", name, "messages", purged, "bytes_before", info.State.Bytes, "max_bytes", info.Config.MaxBytes)

@@ -3,15 +3,19 @@ package trim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/platform/natsd"
+	v1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/sink/internal/metrics"
 )
@@ -95,11 +99,33 @@ func (l *line) first() uint64 {
 
 func TestTrim(t *testing.T) {
 	b := streams(t)
-	m, err := metrics.New(nil)
+	reg := prometheus.NewRegistry()
+	m, err := metrics.New(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trimmer := &Trimmer{JS: b.JS, Log: slog.New(slog.DiscardHandler), Metrics: m}
+	told := func(name string, want float64) {
+		t.Helper()
+		all, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			if f.GetName() == name && f.GetMetric()[0].GetGauge().GetValue() == want {
+				return
+			}
+		}
+		t.Errorf("%s is not %v", name, want)
+	}
+	var acts []*v1.Act
+	deaf := errors.New("clickhouse is away")
+	trimmer := &Trimmer{JS: b.JS, Log: slog.New(slog.DiscardHandler), Metrics: m, Tell: func(_ context.Context, more []*v1.Act) error {
+		if deaf != nil {
+			return deaf
+		}
+		acts = append(acts, more...)
+		return nil
+	}}
 	tick := func() {
 		t.Helper()
 		if err := trimmer.Tick(t.Context()); err != nil {
@@ -118,15 +144,27 @@ func TestTrim(t *testing.T) {
 	tickets.publish(90)
 	tick()
 	want("nothing parsed", 1, 0)
+	told("trunkline_sink_unparsed_messages", 90)
 
 	cdrs.publish(90)
 	tickets.ack(90)
 	tick()
 	want("parsed, nothing confirmed", 1, 1)
+	told("trunkline_sink_unparsed_messages", 0)
+	told("trunkline_sink_pending_messages", 90)
 
 	cdrs.ack(10)
-	tick()
+	if err := trimmer.Tick(t.Context()); !errors.Is(err, deaf) {
+		t.Errorf("what cannot be told: %v", err)
+	}
 	want("ten receipts confirmed", 1, 11)
+	deaf = nil
+	tick()
+	tick()
+	if len(acts) != 1 || acts[0].What != "purge" || acts[0].Object != "stream CDRS, sequences 1 to 10" || acts[0].Id == "" ||
+		!strings.Contains(acts[0].Before, `"first_sequence":1,"last_sequence":90,"messages":90`) || !strings.Contains(acts[0].After, `"first_sequence":11,"last_sequence":90,"messages":80`) {
+		t.Errorf("the audit is told %v", acts)
+	}
 
 	cdrs.ack(80)
 	tick()
