@@ -31,6 +31,6 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), modelsCommand(), parseCommand(), tailCommand(), statusCommand(), reloadCommand(), checkCommand(), importCommand(), asideCommand(), replayCommand(), simulateCommand(), healthCommand(), versionCommand())
+	root.AddCommand(runCommand(), modelsCommand(), parseCommand(), tailCommand(), statusCommand(), reloadCommand(), checkCommand(), importCommand(), asideCommand(), replayCommand(), simulateCommand(), backupCommand(), restoreCommand(), healthCommand(), initCommand(), versionCommand())
 	return root
 }

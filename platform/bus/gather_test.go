@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"trunkline.internal/proto/wire"
+)
+
+// What waits is one commit: many links share a sync of the disk.
+func TestCommitterSharesASync(t *testing.T) {
+	b := start(t)
+	c := b.NewCommitter(wire.StreamTickets)
+	const links = 50
+	var publishing sync.WaitGroup
+	for n := range links {
+		publishing.Go(func() {
+			if err := c.Publish(t.Context(), message(n, "a")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	await(t, func() bool { return len(c.queue) == links })
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.Run(ctx) })
+	publishing.Wait()
+	cancel()
+	running.Wait()
+	if got := stored(t, b, wire.StreamTickets); got != links {
+		t.Errorf("%d messages, want %d", got, links)
+	}
+	if got := counter(t, b.metrics.commits.WithLabelValues(wire.StreamTickets)); got != 1 {
+		t.Errorf("%v commits of what waited together, want 1", got)
+	}
+}
+
+// One ticket message that two asked for is sent once: a batch with an id twice is
+// refused whole.
+func TestCommitterSendsAnIDOnce(t *testing.T) {
+	b := start(t)
+	c := committer(t, b, wire.StreamTickets)
+	if err := c.Publish(t.Context(), message(1, "a"), message(2, "b"), message(1, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, b, wire.StreamTickets); got != 2 {
+		t.Errorf("%d messages, want 2", got)
+	}
+	if got := counter(t, b.metrics.commits.WithLabelValues(wire.StreamTickets)); got != 1 {
+		t.Errorf("%v commits, want 1", got)
+	}
+}
+
+// A message that another stream takes makes the batch incomplete: the others are
+// published all the same, and it is refused.
+func TestCommitterWithAForeignSubject(t *testing.T) {
+	b := start(t)
+	c := committer(t, b, wire.StreamTickets)
+	foreign := message(2, "b")
+	foreign.Subject = wire.Address{Model: "avaya-ipoffice", Site: "lyon", Link: "a"}.CdrSubject()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.Publish(ctx, message(1, "a"), foreign, message(3, "c")); !errors.Is(err, ErrRefused) {
+		t.Errorf("a foreign subject: %v", err)
+	}
+	if got := stored(t, b, wire.StreamTickets); got != 2 {
+		t.Errorf("%d messages, want 2", got)
+	}
+}

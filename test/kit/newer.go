@@ -1,0 +1,58 @@
+package kit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// addedMigration is what a newer sink has to bring in.
+const addedMigration = `ALTER TABLE {{.Local "cdrs"}} {{.OnCluster}}
+    ADD COLUMN IF NOT EXISTS ` + "`upgraded`" + ` String COMMENT 'Of the test';
+ALTER TABLE {{.Local "receipts"}} {{.OnCluster}}
+    ADD COLUMN IF NOT EXISTS ` + "`upgraded`" + ` String COMMENT 'Of the test';
+`
+
+// NewerSchema writes an overlay for `go build`, under which the sink has a migration
+// more: a column `upgraded` in cdrs and receipts. modules is the folder of all
+// modules, dir one for the overlay.
+func NewerSchema(modules, dir string) (file string, err error) {
+	folder, err := filepath.Abs(filepath.Join(modules, "services/sink/internal/schema/migrations"))
+	if err != nil {
+		return "", err
+	}
+	have, err := filepath.Glob(filepath.Join(folder, "*.sql"))
+	if err != nil || len(have) == 0 {
+		return "", errors.Join(errors.New("no migrations in "+folder), err)
+	}
+	added := filepath.Join(dir, "added.sql")
+	if err := os.WriteFile(added, []byte(addedMigration), 0o600); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
+		filepath.Join(folder, fmt.Sprintf("%04d_upgraded.sql", len(have)+1)): added,
+	}})
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, overlay, 0o600)
+}
+
+// NewerBinary builds the program as its next version might be.
+func NewerBinary(modules, dir, version string) (path string, err error) {
+	overlay, err := NewerSchema(modules, dir)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "trunkline")
+	cmd := exec.Command("go", "build", "-o", path, "-overlay", overlay,
+		"-ldflags", "-X trunkline.internal/platform/telemetry.Version="+version, "trunkline.internal/cmd/trunkline")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the newer program: %w\n%s", err, out)
+	}
+	return path, nil
+}
