@@ -15,6 +15,10 @@ curl:curl
 tftp-hpa:tftp
 tftpd-hpa:in.tftpd
 systemd:systemd-analyze
+ca-certificates:update-ca-certificates
+buildah:buildah
+prometheus:promtool
+strace:strace
 "
 missing=
 for it in $wanted; do

@@ -26,29 +26,6 @@ import (
 	"trunkline.internal/test/kit"
 )
 
-// binaries is the folder of the real programs.
-var binaries string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "trunkline-fault-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		for _, name := range []string{"ingest-tcp", "ingest-poll"} {
-			out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), "trunkline.internal/services/"+name+"/cmd/"+name).CombinedOutput()
-			if err != nil {
-				fmt.Fprintf(os.Stderr, "building %s: %v\n%s", name, err, out)
-				return 1
-			}
-		}
-		binaries = dir
-		return m.Run()
-	}())
-}
-
 // hub is the NATS server of the services, as a site reaches it.
 type hub struct {
 	t    *testing.T
@@ -191,7 +168,7 @@ func (h *hub) lines(site, link string) (out []string) {
 
 // process is a running service.
 type process struct {
-	t       *testing.T
+	t       testing.TB
 	cmd     *exec.Cmd
 	metrics string
 	mu      sync.Mutex
@@ -210,37 +187,41 @@ func (p *process) Log() string {
 	return p.log.String()
 }
 
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // start runs a service until the test ends. sites is the rest of the
 // configuration.
-func start(t *testing.T, name, data, nats, sites string) *process {
+func start(t testing.TB, name, data, nats, sites string) *process {
 	t.Helper()
-	p := &process{t: t, metrics: free(t)}
+	return startUnder(t, nil, name, data, nats, sites)
+}
+
+// startUnder is start with a command in front, that runs the service.
+func startUnder(t testing.TB, tool []string, name, data, nats, sites string) *process {
+	t.Helper()
+	metrics := kit.FreePort(t)
 	file := filepath.Join(t.TempDir(), "trunkline.yaml")
-	text := fmt.Sprintf("data: %q\nnats: %s\nmetrics: {listen: %q}\n%s", data, nats, p.metrics, sites)
+	text := fmt.Sprintf("data: %q\nnats: %s\nmetrics: {listen: %q}\n%s", data, nats, metrics, sites)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(filepath.Join(binaries, name), "-c", file)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	if err := p.cmd.Start(); err != nil {
+	args := append(tool[:len(tool):len(tool)], filepath.Join(binaries, name), "-c", file)
+	return spawn(t, metrics, exec.Command(args[0], args[1:]...))
+}
+
+// spawn runs a command until the test ends.
+func spawn(t testing.TB, metrics string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, metrics: metrics, cmd: cmd}
+	cmd.Stdout, cmd.Stderr = p, p
+	// A group of its own: what runs under a tracer ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
 			text := p.Log()
-			t.Logf("the end of the log:\n%s", text[max(0, len(text)-4<<10):])
+			t.Logf("%s: the end of the log:\n%s", cmd.Args, text[max(0, len(text)-4<<10):])
 		}
 	})
 	return p
@@ -248,16 +229,23 @@ func start(t *testing.T, name, data, nats, sites string) *process {
 
 // kill ends it as a power cut would.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	if p.cmd.ProcessState == nil {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		_ = p.cmd.Wait()
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // stop asks it to drain.
 func (p *process) stop() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
+	p.signal(syscall.SIGTERM)
 	if err := p.cmd.Wait(); err != nil {
 		p.t.Errorf("it stopped with %v", err)
 	}

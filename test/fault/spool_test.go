@@ -1,4 +1,3 @@
-// Package fault breaks what stands between a PBX and the hub, and counts.
 package fault
 
 import (
@@ -38,7 +37,7 @@ const drained = "trunkline_spool_messages"
 // them over when the hub comes.
 func TestHubAwayFromTheStart(t *testing.T) {
 	h := newHub(t, "lyon")
-	a, b := &pbx{t: t, addr: free(t)}, &pbx{t: t, addr: free(t)}
+	a, b := &pbx{t: t, addr: kit.FreePort(t)}, &pbx{t: t, addr: kit.FreePort(t)}
 	p := start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": a.addr, "b": b.addr}))
 	a.connect()
 	b.connect()
@@ -67,7 +66,7 @@ func (p *process) Note() string {
 func TestHubRestartsInTheFlow(t *testing.T) {
 	h := newHub(t, "lyon")
 	h.start()
-	a := &pbx{t: t, addr: free(t)}
+	a := &pbx{t: t, addr: kit.FreePort(t)}
 	p := start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": a.addr}))
 	a.connect()
 	for range 4 {
@@ -89,7 +88,7 @@ func TestHubRestartsInTheFlow(t *testing.T) {
 func TestKilledWithABacklog(t *testing.T) {
 	h := newHub(t, "lyon")
 	data := t.TempDir()
-	a := &pbx{t: t, addr: free(t)}
+	a := &pbx{t: t, addr: kit.FreePort(t)}
 	run := func() *process {
 		return start(t, "ingest-tcp", data, h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": a.addr}))
 	}
@@ -122,7 +121,7 @@ func TestKilledWithABacklog(t *testing.T) {
 // A full spool is told before it is full, stops the PBX, and goes on by itself.
 func TestFullSpool(t *testing.T) {
 	h := newHub(t, "lyon")
-	a := &pbx{t: t, addr: free(t), size: 4000}
+	a := &pbx{t: t, addr: kit.FreePort(t), size: 4000}
 	p := start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "16MiB"), sites("lyon", map[string]string{"a": a.addr}))
 	a.connect()
 	tickets, sending := a.tickets(6000), make(chan error, 1) // 24 MB
@@ -164,7 +163,7 @@ func TestFullSpool(t *testing.T) {
 func TestForeignSite(t *testing.T) {
 	h := newHub(t, "lyon", "nice")
 	h.start()
-	lyon, nice, thief := &pbx{t: t, addr: free(t)}, &pbx{t: t, addr: free(t)}, &pbx{t: t, addr: free(t)}
+	lyon, nice, thief := &pbx{t: t, addr: kit.FreePort(t)}, &pbx{t: t, addr: kit.FreePort(t)}, &pbx{t: t, addr: kit.FreePort(t)}
 	start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": lyon.addr}))
 	start(t, "ingest-tcp", t.TempDir(), h.spooling("nice", "64MB"), sites("nice", map[string]string{"a": nice.addr}))
 	bad := start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("nice", map[string]string{"b": thief.addr}))
