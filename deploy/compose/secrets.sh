@@ -16,7 +16,7 @@ put() { # name, content
 	mv -f "$1.new" "$1"
 }
 
-for name in clickhouse reader demo-asterisk; do
+for name in clickhouse reader grafana demo-asterisk; do
 	if [ ! -s "$name" ]; then
 		put "$name" "$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')"
 	fi

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -56,18 +57,21 @@ func (d dockerfile) all(stage, name string) []string {
 	return out
 }
 
-// last is the one that counts.
+// last is the one that counts, in the stage or one that it begins with.
 func (d dockerfile) last(stage, name string) string {
 	all := d.all(stage, name)
-	if len(all) == 0 {
-		return ""
+	switch {
+	case len(all) > 0:
+		return all[len(all)-1]
+	case slices.Contains(d.stages, d.base(stage)):
+		return d.last(d.base(stage), name)
 	}
-	return all[len(all)-1]
+	return ""
 }
 
 // base is the image or stage that a stage begins with.
 func (d dockerfile) base(stage string) string {
-	from := strings.Fields(d.last(stage, "FROM"))
+	from := strings.Fields(strings.Join(d.all(stage, "FROM"), " "))
 	from = slices.DeleteFunc(from, func(s string) bool { return strings.HasPrefix(s, "--") })
 	if len(from) == 0 {
 		return ""
@@ -77,12 +81,32 @@ func (d dockerfile) base(stage string) string {
 
 var (
 	ldflagsValue = regexp.MustCompile(`LDFLAGS="([^"]*)"`)
-	goBuild      = regexp.MustCompile(`go build .*-ldflags "\$LDFLAGS" -o \S+ (\S+)`)
+	goBuild      = regexp.MustCompile(`go build -trimpath( -tags edge)? -ldflags "\$LDFLAGS" -o /out/(\S+) (\S+)`)
+	shellFor     = regexp.MustCompile(`for s in ([^;]*);`)
 )
+
+// binary is one that a stage builds.
+type binary struct {
+	name, pkg string
+	edge      bool
+}
 
 func (d dockerfile) ldflags() string { return submatch(ldflagsValue, d.last("build", "ENV")) }
 
-func (d dockerfile) goPackage(stage string) string { return submatch(goBuild, d.last(stage, "RUN")) }
+// binaries are those that a stage builds, each of its loop over $s.
+func (d dockerfile) binaries(stage string) (out []binary) {
+	run := d.last(stage, "RUN")
+	for _, m := range goBuild.FindAllStringSubmatch(run, -1) {
+		each := []string{""}
+		if strings.Contains(m[2], "$s") {
+			each = strings.Fields(submatch(shellFor, run))
+		}
+		for _, s := range each {
+			out = append(out, binary{strings.ReplaceAll(m[2], "$s", s), strings.ReplaceAll(m[3], "$s", s), m[1] != ""})
+		}
+	}
+	return out
+}
 
 func submatch(re *regexp.Regexp, s string) string {
 	m := re.FindStringSubmatch(s)
@@ -118,10 +142,12 @@ func (d dockerfile) owns(stage, folder string) bool {
 	return false
 }
 
+// services are the targets that run as a service each.
+var services = []string{"ingest-tcp", "ingest-poll", "parser", "sink"}
+
 // examineDockerfile says what is wrong with the text of a Dockerfile.
 func examineDockerfile(text string) (problems report) {
 	d := parseDockerfile(text)
-	images := []string{"service", "trunkline", "nats"}
 	for _, stage := range d.stages {
 		base := d.base(stage)
 		if base != "scratch" && !slices.Contains(d.stages, base) && !pinned(base) {
@@ -141,7 +167,7 @@ func examineDockerfile(text string) (problems report) {
 			}
 		}
 	}
-	for _, stage := range images {
+	for _, stage := range append([]string{"tools", "trunkline", "nats"}, services...) {
 		if user := d.last(stage, "USER"); user != "65532:65532" {
 			problems.add("stage %s: runs as %q", stage, user)
 		}
@@ -149,16 +175,13 @@ func examineDockerfile(text string) (problems report) {
 	if got, want := d.base("nats"), "nats:"+server.VERSION+"-alpine"; got != want {
 		problems.add("stage nats: %s, and tests run with %s", got, want)
 	}
-	for stage, runs := range map[string][]string{"service": {"ingest-tcp", "ingest-poll", "parser", "sink"}, "trunkline": {"trunkline"}} {
+	for _, stage := range append([]string{"trunkline"}, services...) {
 		health, entry := d.healthcheck(stage), d.last(stage, "ENTRYPOINT")
-		if len(health) != 2 || entry != `["`+health[0]+`"]` {
+		switch {
+		case len(health) != 2 || entry != `["`+health[0]+`"]` || path.Base(health[0]) != stage:
 			problems.add("stage %s: health check %q of %s", stage, health, entry)
-			continue
-		}
-		for _, name := range runs {
-			if !programs[name][health[1]] {
-				problems.add("stage %s: %s has no %s", stage, name, health[1])
-			}
+		case !programs[stage][health[1]]:
+			problems.add("stage %s: %s has no %s", stage, stage, health[1])
 		}
 	}
 	return problems
@@ -176,10 +199,11 @@ func TestDockerfile(t *testing.T) {
 		{"golang:1.26-bookworm", "golang:latest", "golang:latest names no version"},
 		{"debian:12-slim", "debian", "debian names no version"},
 		{"nats:2.15.2-alpine", "nats:2.11.0-alpine", "stage nats: nats:2.11.0-alpine, and tests run with"},
-		{`"-health"]`, `"-healthy"]`, "parser has no -healthy"},
+		{`"/parser", "-health"]`, `"/parser", "-healthy"]`, "parser has no -healthy"},
 		{`"health"]`, `"healthy"]`, "trunkline has no healthy"},
-		{`CMD ["/service"`, `CMD ["/bin/service"`, "stage service: health check"},
-		{"USER 65532:65532\nEXPOSE 9090\n", "EXPOSE 9090\n", `stage service: runs as ""`},
+		{`CMD ["/sink"`, `CMD ["/bin/sink"`, "stage sink: health check"},
+		{`["/ingest-tcp"]`, `["/ingest-poll"]`, "stage ingest-tcp: health check"},
+		{"/certs/\nUSER 65532:65532\n", "/certs/\n", `stage parser: runs as ""`},
 		{"USER 65532:65532\nEXPOSE 8123", "USER root\nEXPOSE 8123", `stage trunkline: runs as "root"`},
 		{"COPY --from=engine /out/", "ADD https://example.org/", "fetches from the internet"},
 		{"mkdir /data &&", "wget -O /x http://example.org/ &&", "fetches from the internet"},

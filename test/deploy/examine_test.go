@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,9 @@ func (s *stack) container(c types.ServiceConfig, engine string, problems *report
 			}
 		}
 	}
+	if plugins := c.Environment["GF_PLUGINS_PREINSTALL_SYNC"]; plugins != nil && !regexp.MustCompile(`^[\w-]+@\d+\.\d+\.\d+$`).MatchString(*plugins) {
+		problems.add("%s: plugin %s names no version", c.Name, *plugins)
+	}
 	outside := false
 	for name := range c.Networks {
 		outside = outside || !bool(s.Networks[name].Internal)
@@ -132,7 +136,12 @@ func (s *stack) health(c types.ServiceConfig, problems *report) {
 }
 
 func (s *stack) healthURL(c types.ServiceConfig) string {
-	if s.program(c) != "nats" {
+	switch {
+	case c.Name == "grafana":
+		return "http://127.0.0.1:3000/api/health"
+	case c.Name == "prometheus":
+		return "http://127.0.0.1:9090/-/healthy"
+	case s.program(c) != "nats":
 		return "http://127.0.0.1:8123/ping"
 	}
 	opts, err := s.natsOptions(c)
@@ -229,15 +238,23 @@ func (s *stack) ours(c types.ServiceConfig, problems *report) {
 		s.simulated(c, problems)
 		return
 	}
-	if _, port, _ := net.SplitHostPort(cfg.Metrics.Listen); port != s.docker.last("service", "EXPOSE") {
-		problems.add("%s: metrics on %s, and the image says %s", c.Name, cfg.Metrics.Listen, s.docker.last("service", "EXPOSE"))
+	if _, port, _ := net.SplitHostPort(cfg.Metrics.Listen); port != s.docker.last(c.Build.Target, "EXPOSE") {
+		problems.add("%s: metrics on %s, and the image says %s", c.Name, cfg.Metrics.Listen, s.docker.last(c.Build.Target, "EXPOSE"))
 	}
 	at, err := url.Parse(cfg.NATS.URL)
 	if err != nil {
 		problems.add("%s: %v", c.Name, err)
 		return
 	}
-	s.reaches(c, at.Host, problems)
+	// An edge is scraped where it is, if at all.
+	if watch, ok := s.Services["prometheus"]; ok && cfg.NATS.Spool == nil && !meet(c, watch) {
+		problems.add("%s: prometheus cannot reach it", c.Name)
+	}
+	if cfg.NATS.Spool == nil {
+		s.reaches(c, at.Host, problems)
+	} else {
+		s.spools(c, at, problems)
+	}
 	if program == "sink" {
 		for _, addr := range cfg.ClickHouse.Addr {
 			s.reaches(c, addr, problems)
@@ -257,6 +274,23 @@ func (s *stack) ours(c types.ServiceConfig, problems *report) {
 	}
 }
 
+// spools: the spool outlives the container, and nobody but the hub hears what is
+// in it.
+func (s *stack) spools(c types.ServiceConfig, hub *url.URL, problems *report) {
+	cfg := s.configs[c.Name]
+	if s.volume(c.Name, cfg.Data) == "" {
+		problems.add("%s: the spool in %s is on no volume", c.Name, cfg.Data)
+	}
+	if hub.Scheme != "tls" || cfg.NATS.CredsFile == "" || cfg.NATS.InboxPrefix == "" {
+		problems.add("%s: to the hub without TLS, credentials or an inbox of its own", c.Name)
+	}
+	for name := range c.Networks {
+		if s.Networks[name].Internal {
+			problems.add("%s: network %s does not lead to a hub", c.Name, name)
+		}
+	}
+}
+
 // reaches: host:port is a container on a network of c, and what c needs is
 // started before it, and stopped after it.
 func (s *stack) reaches(c types.ServiceConfig, addr string, problems *report) {
@@ -268,7 +302,7 @@ func (s *stack) reaches(c types.ServiceConfig, addr string, problems *report) {
 	if !ok || !meet(c, other) {
 		problems.add("%s: cannot reach %s", c.Name, addr)
 	}
-	if _, ok := c.DependsOn[host]; !ok && (host == "nats" || host == "clickhouse") {
+	if _, ok := c.DependsOn[host]; !ok && (strings.HasSuffix(host, "nats") || strings.HasSuffix(host, "clickhouse")) {
 		problems.add("%s: %s may stop before it", c.Name, host)
 	}
 }
@@ -317,7 +351,7 @@ func (s *stack) simulated(c types.ServiceConfig, problems *report) {
 	link, addr := links[0], flags["--addr"]
 	switch {
 	case link.TCP != nil && link.TCP.Listen != "":
-		if _, port, _ := net.SplitHostPort(link.TCP.Listen); addr != "ingest-tcp:"+port {
+		if _, port, _ := net.SplitHostPort(link.TCP.Listen); addr != "demo-ingest-tcp:"+port {
 			problems.add("%s: dials %s, and the link listens on %s", c.Name, addr, link.TCP.Listen)
 		}
 	case link.TCP != nil:
@@ -325,8 +359,8 @@ func (s *stack) simulated(c types.ServiceConfig, problems *report) {
 			problems.add("%s: listens on %s, and the link dials %s", c.Name, addr, link.TCP.Dial)
 		}
 	case link.Files != nil:
-		if s.volume(c.Name, link.Files.Dir) == "" || s.volume(c.Name, link.Files.Dir) != s.volume("ingest-poll", link.Files.Dir) {
-			problems.add("%s: its files in %s are not those of ingest-poll", c.Name, link.Files.Dir)
+		if s.volume(c.Name, link.Files.Dir) == "" || s.volume(c.Name, link.Files.Dir) != s.volume("demo-ingest-poll", link.Files.Dir) {
+			problems.add("%s: its files in %s are not those of demo-ingest-poll", c.Name, link.Files.Dir)
 		}
 	case link.MySQL != nil:
 		s.reaches(c, link.MySQL.Addr, problems)
@@ -336,7 +370,7 @@ func (s *stack) simulated(c types.ServiceConfig, problems *report) {
 			problems.add("%s: database, user or password is not that of %s", c.Name, host)
 		}
 	}
-	if !meet(c, s.Services["ingest-tcp"]) || !meet(c, s.Services["ingest-poll"]) {
+	if !meet(c, s.Services["demo-ingest-tcp"]) || !meet(c, s.Services["demo-ingest-poll"]) {
 		problems.add("%s: is not on a network of ingest", c.Name)
 	}
 }

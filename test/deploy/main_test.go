@@ -19,11 +19,12 @@ const (
 )
 
 // programs has the flags and commands of each program by its name; `simulate`
-// is the command of trunkline.
+// is a command of the operator's, who has `tools`.
 var programs = map[string]map[string]bool{}
 
-// toldVersion is what `trunkline version` prints.
-var toldVersion string
+// toldVersion is what `trunkline version` prints; built has what the stage
+// `built` has: each binary that is alone in an image.
+var toldVersion, built string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -49,28 +50,32 @@ func build(dir string) error {
 	}
 	file := parseDockerfile(string(text))
 	ldflags := strings.ReplaceAll(file.ldflags(), "$VERSION", version)
-	for _, name := range []string{"ingest-tcp", "ingest-poll", "parser", "sink", "trunkline"} {
-		stage := "build-service"
-		if name == "trunkline" {
-			stage = "build-trunkline"
-		}
-		pkg := strings.ReplaceAll(file.goPackage(stage), "$SERVICE", name)
-		binary := filepath.Join(dir, name)
-		cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", binary, pkg)
-		cmd.Dir = root
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("stage %s: go build %s: %w\n%s", stage, pkg, err, out)
-		}
-		if programs[name], err = flags(binary); err != nil {
-			return err
+	built = filepath.Join(dir, "built")
+	for stage, dir := range map[string]string{"build-services": built, "build-trunkline": dir} {
+		for _, b := range file.binaries(stage) {
+			path, tags := filepath.Join(dir, b.name), ""
+			if b.edge {
+				tags = "edge"
+			}
+			cmd := exec.Command("go", "build", "-tags", tags, "-ldflags", ldflags, "-o", path, b.pkg)
+			cmd.Dir = root
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("stage %s: go build %s: %w\n%s", stage, b.pkg, err, out)
+			}
+			name := b.name
+			if b.edge {
+				name = "tools"
+			}
+			if programs[name], err = flags(path); err != nil {
+				return err
+			}
 		}
 	}
-	binary := filepath.Join(dir, "trunkline")
-	if programs["simulate"], err = flags(binary, "simulate"); err != nil {
+	if programs["simulate"], err = flags(filepath.Join(built, "trunkline"), "simulate"); err != nil {
 		return err
 	}
-	out, err := exec.Command(binary, "version").Output()
+	out, err := exec.Command(filepath.Join(dir, "trunkline"), "version").Output()
 	toldVersion = string(out)
 	return err
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,18 +17,13 @@ import (
 	"trunkline.internal/platform/config"
 )
 
-// stack is the compose files of a folder as Compose understands them, with the
-// configuration that each of our containers sees.
+// stack is the compose files of a folder as Compose understands them, of all
+// profiles or one, with the configuration that each of our containers sees.
 type stack struct {
 	*types.Project
 	docker  dockerfile
 	configs map[string]*config.Config // by service
 }
-
-var (
-	realFiles = []string{"compose.yaml"}
-	demoFiles = []string{"compose.yaml", "demo.yaml"}
-)
 
 // copyDeploy copies the deployment files into a folder of the test, changed, and
 // makes the secrets there.
@@ -41,17 +37,28 @@ func copyDeploy(t *testing.T, change func(file, text string) string) string {
 	if err := os.RemoveAll(filepath.Join(dir, "secrets")); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"compose.yaml", "demo.yaml", "trunkline.yaml", "nats.conf", "secrets.sh", "sites.d/lyon.yaml", "demo/lyon.yaml"} {
-		path := filepath.Join(dir, file)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if err := os.WriteFile(path, []byte(change(file, string(text))), 0o644); err != nil {
-			t.Fatal(err)
+		file, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
 		}
+		return os.WriteFile(path, []byte(change(file, string(text))), 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	makeSecrets(t, dir)
+	// What the hub's operator gives.
+	if err := os.WriteFile(filepath.Join(dir, "secrets", "hub.creds"), nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -64,28 +71,15 @@ func makeSecrets(t *testing.T, dir string) {
 
 func unchanged(_, text string) string { return text }
 
-// project loads compose files, all profiles; name is the project's where the
-// files' own name is overridden.
-func project(dir, name string, files []string) (*types.Project, error) {
-	var paths []string
-	for _, f := range files {
-		paths = append(paths, filepath.Join(dir, f))
-	}
-	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(dir), cli.WithProfiles([]string{"*"}), cli.WithDefaultConfigPath}
-	if name != "" {
-		options = append(options, cli.WithName(name))
-	}
-	o, err := cli.NewProjectOptions(paths, options...)
+// load reads a stack; what cannot be read at all is the error.
+func load(t *testing.T, dir string, profiles ...string) (*stack, error) {
+	t.Helper()
+	o, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")},
+		cli.WithWorkingDirectory(dir), cli.WithProfiles(profiles), cli.WithDefaultConfigPath)
 	if err != nil {
 		return nil, err
 	}
-	return o.LoadProject(context.Background())
-}
-
-// load reads a stack; what cannot be read at all is the error.
-func load(t *testing.T, dir string, files []string) (*stack, error) {
-	t.Helper()
-	p, err := project(dir, "", files)
+	p, err := o.LoadProject(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -145,16 +139,8 @@ func (s *stack) program(c types.ServiceConfig) string {
 	if c.Build == nil {
 		return ""
 	}
-	switch c.Build.Target {
-	case "service":
-		if name := c.Build.Args["SERVICE"]; name != nil {
-			return *name
-		}
-	case "trunkline":
-		if len(c.Command) > 0 {
-			return c.Command[0]
-		}
-		return "run"
+	if c.Build.Target == "tools" && len(c.Command) > 0 {
+		return c.Command[0]
 	}
 	return c.Build.Target
 }
@@ -206,6 +192,9 @@ func (s *stack) reads(c types.ServiceConfig) (links []config.LinkOf, secrets []c
 	}
 	if program == "sink" {
 		secrets = append(secrets, cfg.ClickHouse.Secret)
+	}
+	if cfg.NATS.CredsFile != "" {
+		secrets = append(secrets, config.Secret{PasswordFile: cfg.NATS.CredsFile})
 	}
 	return links, secrets
 }
