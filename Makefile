@@ -36,12 +36,12 @@ cross: ## build what runs at a site, static, for every platform, into bin/cross/
 	@CGO_ENABLED=0 go vet -tags edge ./cmd/trunkline
 	bin/cross/$$(go env GOHOSTOS)-$$(go env GOHOSTARCH)/trunkline version
 
-test: engine servers ## run every test on real parts, which it installs
+test: engine servers tools ## run every test on real parts, which it installs
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(UNITS:%=./%/...)
 	@# One at a time: these measure what is lost in the last tenth of a second.
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m -p 1 ./test/...
 
-race: engine servers ## run every test under the race detector
+race: engine servers tools ## run every test under the race detector
 	CGO_ENABLED=1 TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -race -timeout 20m $(MODULES:%=./%/...)
 
 bench: engine ## run the benchmarks

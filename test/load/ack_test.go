@@ -19,7 +19,7 @@ func BenchmarkAcknowledge(b *testing.B) {
 	}
 	b.Cleanup(clean)
 	pbxs := newPBXs(b, links)
-	run := kit.Start(b, binary, kit.Config(b.TempDir(), pbxs.yaml()))
+	run := kit.Start(b, binary, kit.Config(b.TempDir(), pbxs.yaml()), "--debug")
 	pbxs.connect(b)
 	pbxs.awaitDialled(b)
 	pbxs.send(b, each, 3) // caches warm
@@ -32,11 +32,14 @@ func BenchmarkAcknowledge(b *testing.B) {
 		for _, bound := range bounds {
 			before[bound] = within(bound)
 		}
+		commits, committed := run.Metric("trunkline_commits_total", `"TICKETS"`), run.Metric("trunkline_commit_messages_total", `"TICKETS"`)
+		profile(b, run.Metrics, seconds*time.Second)
 		all, began := run.Metric(metric+"_count", ""), time.Now()
 		pbxs.send(b, each, seconds)
 		took := time.Since(began)
 		run.Await("SELECT count() FROM trunkline.calls", pbxs.sent)
 		b.ReportMetric(each*seconds*links/took.Seconds(), "tickets/s")
+		b.ReportMetric((run.Metric("trunkline_commit_messages_total", `"TICKETS"`)-committed)/(run.Metric("trunkline_commits_total", `"TICKETS"`)-commits), "messages/commit")
 		all = run.Metric(metric+"_count", "") - all
 		for _, bound := range bounds {
 			b.ReportMetric(100*(within(bound)-before[bound])/all, "%within"+bound+"s")

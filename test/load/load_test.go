@@ -218,7 +218,7 @@ func loopback(i int) string {
 }
 
 // profile keeps a profile of the process where TRUNKLINE_PROFILE names a folder.
-func profile(t *testing.T, addr string, d time.Duration) {
+func profile(t testing.TB, addr string, d time.Duration) {
 	t.Helper()
 	dir := os.Getenv("TRUNKLINE_PROFILE")
 	if dir == "" {
