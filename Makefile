@@ -13,7 +13,7 @@ TOOLS := bin/tools
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish
+.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish chaos
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-formats: ## measure every ticket format on one core
 bench-publish: engine ## measure durable publishing beside `nats bench`, and how long a ticket waits
 	GOBIN=$(CURDIR)/bin/bench go install github.com/nats-io/natscli/nats@v0.5.1
 	TRUNKLINE_NATS_CLI=$(CURDIR)/bin/bench/nats TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -run '^$$' -bench 'DurablePublish|Acknowledge' -benchtime 1x -v ./test/load
+
+chaos: engine servers ## break everything at random, TRUNKLINE_CHAOS_FAULTS times, and count
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" TRUNKLINE_CHAOS_FAULTS=$${TRUNKLINE_CHAOS_FAULTS:-10000} go test -v -count=1 -timeout 3h -run TestChaos ./test/chaos
 
 fuzz: engine ## run each fuzz target for FUZZTIME
 	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)

@@ -30,7 +30,7 @@ type Config struct {
 	Dir string
 	// Listen is a TCP address for other processes; empty: in-process only.
 	Listen string
-	// MaxBytes bounds the streams together; 0: three quarters of the free disk.
+	// MaxBytes bounds the streams together; 0: only their own bounds do.
 	MaxBytes int64
 	// Auth is the folder `server` that `trunkline init hub` made; empty: nobody is
 	// asked for credentials. Who changes accounts there changes them for good: they
@@ -73,6 +73,11 @@ func New(cfg Config) (*Server, error) {
 		NoSigs:            true,
 		NoLog:             true,
 		MaxPayload:        2 << 20,
+	}
+	if cfg.MaxBytes == 0 {
+		// The server would take three quarters of what is free as it starts, which
+		// a full disk, or streams that are full, make too little for those streams.
+		opts.JetStreamMaxStore = 1 << 50
 	}
 	if cfg.Listen != "" {
 		var err error

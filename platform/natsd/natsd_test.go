@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"trunkline.internal/platform/disk"
 )
 
 func TestOneProcessAFolder(t *testing.T) {
@@ -69,6 +71,32 @@ func TestStreamsSurvive(t *testing.T) {
 			nc.Close()
 		}
 		s.Stop()
+	}
+}
+
+// A disk that is full at the start, be it of the streams themselves, leaves them
+// their size.
+func TestFreeDiskIsNoBound(t *testing.T) {
+	free, _, err := disk.Space(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	nc, err := nats.Connect("nats://x", s.Option())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, MaxBytes: int64(free) + 1<<30}); err != nil {
+		t.Error(err)
 	}
 }
 

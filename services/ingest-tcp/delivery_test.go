@@ -98,6 +98,57 @@ func TestNATSAwayInTheFlow(t *testing.T) {
 	same(t, r.awaitLines(len(want)), want)
 }
 
+// We end while NATS is away: what the PBX has sent is read to the last byte, and
+// is published if NATS comes back in time; else it is counted.
+func TestEndWhileNATSIsAway(t *testing.T) {
+	for name, back := range map[string]bool{"comes back": true, "stays away": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, true)
+			r.start()
+			s := r.service(listening("a"))
+			s.timing.drain = 2 * time.Second
+			if !back {
+				s.timing.grace = 3 * time.Second
+			}
+			stop := r.run(s)
+			c := connect(t, s, "a")
+			want, text := numbered(0, 8000)
+			first := strings.Index(text, "\n") + 1
+			send(t, c, text[:first])
+			r.awaitLines(1)
+			r.stop()
+			await(t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
+			c.SetWriteBuffer(16 << 10)
+			c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			n, err := io.WriteString(c, text[first:])
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%d bytes went to nobody: %v", n, err)
+			}
+			ended := make(chan struct{})
+			go func() { defer close(ended); stop() }()
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("the PBX does not see that we end: %v", err)
+			}
+			if back {
+				r.start()
+			}
+			<-ended
+			lost := value(t, s.metrics.lost, nil)
+			if !back {
+				if lost != float64(n) {
+					t.Errorf("%v bytes are said to be lost of %d", lost, n)
+				}
+				return
+			}
+			whole, _ := r.lines()
+			same(t, whole, want[:strings.Count(text[:first+n], "\n")])
+			if lost != 0 {
+				t.Errorf("%v bytes are lost", lost)
+			}
+		})
+	}
+}
+
 // A PBX that looks whether we hang up loses nothing when we end.
 func TestShutdownInTheFlow(t *testing.T) {
 	r := newRig(t, false)

@@ -165,6 +165,9 @@ func (l *link) dial(ctx context.Context, addr string) (*net.TCPConn, error) {
 	conn, err := socket.Dial(ctx, addr, l.timing.dialTime)
 	if err != nil {
 		l.countDial(reachable(err))
+		if op := (*net.OpError)(nil); errors.As(err, &op) {
+			err = op.Err // the address is told already
+		}
 		return nil, fmt.Errorf("link %s: cannot reach the PBX at %s: %w", l, addr, err)
 	}
 	return conn, nil

@@ -121,15 +121,22 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 		s.window.Close(s.source.whole(end))
 	}()
 	s.forward(publishing)
-	// Where publishing gave up, the reader may still wait for room.
-	s.conn.Close()
+	drop() // where publishing gave up, the reader may go on
 	ended = <-why
 	if n := s.window.Held(); n > 0 {
+		n += s.unread()
 		s.metrics.lost.WithLabelValues(s.Site.ID, s.ID).Add(float64(n))
 		s.deps.Log.Error("tickets were read and could not be published before the end: they are lost here; look for them at the PBX",
 			"site", s.Site.ID, "link", s.ID, "peer", s.name, "bytes", n)
 	}
 	return ended
+}
+
+// unread is how much the PBX has sent that nobody reads any more.
+func (s *session) unread() int {
+	s.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	n, _ := io.Copy(io.Discard, s.conn)
+	return int(n)
 }
 
 // Why a connection ended.
@@ -147,6 +154,7 @@ func (s *session) receive(open context.Context) string {
 	defer context.AfterFunc(open, func() {
 		s.conn.CloseWrite()
 		s.conn.SetReadDeadline(time.Now().Add(s.timing.quiet))
+		s.window.Look()
 	})()
 	defer context.AfterFunc(draining, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })()
 	r := &reading{s, open, draining}
@@ -191,7 +199,8 @@ type reading struct {
 }
 
 func (r *reading) room() error {
-	return r.window.Room(r.draining, r.deps.Bus.Conn.IsConnected())
+	// At the end what is in the socket is ours, whether NATS takes it or not.
+	return r.window.Room(r.draining, func() bool { return r.open.Err() != nil || r.deps.Bus.Conn.IsConnected() })
 }
 
 func (r *reading) wait(idle time.Duration) error {

@@ -78,10 +78,12 @@ func New(split bufio.SplitFunc) *Window {
 	return &Window{split: split, data: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
-// Room waits until more may be read. Unless ahead is set it also waits until
-// every ticket that came is given out and released. The error is ctx's or ErrEndless.
-func (w *Window) Room(ctx context.Context, ahead bool) error {
+// Room waits until more may be read. Unless ahead says so it also waits until
+// every ticket that came is given out and released; Look asks it again. The error
+// is ctx's or ErrEndless.
+func (w *Window) Room(ctx context.Context, ahead func() bool) error {
 	for {
+		ahead := ahead()
 		w.mu.Lock()
 		endless := w.cutOff >= MaxLine
 		free := len(w.fill)+w.flight < MaxBytes && len(w.marks) < maxMarks && (ahead || w.flight == 0 && !w.fresh)
@@ -99,6 +101,9 @@ func (w *Window) Room(ctx context.Context, ahead bool) error {
 		}
 	}
 }
+
+// Look lets Room look again whether more may be read.
+func (w *Window) Look() { signal(w.room) }
 
 // Write takes what came at a time.
 func (w *Window) Write(p []byte, at time.Time) {

@@ -19,6 +19,9 @@ var epoch = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 // pass sends a stream through a window in pieces and collects what comes out,
 // with payloads of its own. At offset o comes epoch plus o nanoseconds.
+func ahead() bool  { return true }
+func behind() bool { return false }
+
 func pass(t testing.TB, stream []byte, size func() int) []Message {
 	t.Helper()
 	w := New(cut.Lines)
@@ -201,11 +204,11 @@ func TestWindowIsBounded(t *testing.T) {
 	if _, err := w.Next(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Room(full, false); !errors.Is(err, context.Canceled) {
+	if err := w.Room(full, behind); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading on without the acknowledgement: %v", err)
 	}
 	n := len(line)
-	for w.Room(full, true) == nil {
+	for w.Room(full, ahead) == nil {
 		w.Write(line, epoch)
 		n += len(line)
 	}
@@ -213,10 +216,10 @@ func TestWindowIsBounded(t *testing.T) {
 		t.Errorf("%d bytes in a window of %d", n, MaxBytes)
 	}
 	w.Release()
-	if err := w.Room(full, true); err != nil {
+	if err := w.Room(full, ahead); err != nil {
 		t.Errorf("no room after the release: %v", err)
 	}
-	if err := w.Room(full, false); !errors.Is(err, context.Canceled) {
+	if err := w.Room(full, behind); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading on before what came was given out: %v", err)
 	}
 }
@@ -230,7 +233,7 @@ func TestWindowBoundsTheTimesOfReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for ; w.Room(full, true) == nil; n++ {
+	for ; w.Room(full, ahead) == nil; n++ {
 		w.Write([]byte("b"), epoch)
 	}
 	if n != maxMarks {
@@ -240,7 +243,7 @@ func TestWindowBoundsTheTimesOfReads(t *testing.T) {
 	if _, err := w.Next(full); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err := w.Room(full, true); err != nil {
+	if err := w.Room(full, ahead); err != nil {
 		t.Errorf("the begin of a ticket still takes the room: %v", err)
 	}
 }
@@ -250,7 +253,7 @@ func TestWindowEndsAnEndlessLine(t *testing.T) {
 	piece := bytes.Repeat([]byte("x"), 16<<10)
 	written, given := 0, 0
 	for {
-		if err := w.Room(t.Context(), true); err != nil {
+		if err := w.Room(t.Context(), ahead); err != nil {
 			if !errors.Is(err, ErrEndless) {
 				t.Fatal(err)
 			}
