@@ -163,3 +163,91 @@ func TestLogsAreToldDaily(t *testing.T) {
 		t.Errorf("two days are one act: %v", []*trunklinev1.Act{a[0], a[1]})
 	}
 }
+
+// flaky does what it is asked, and the answer is lost.
+type flaky struct {
+	Source
+	err error
+}
+
+func (f flaky) Delete(ctx context.Context, e Entry) error {
+	return errors.Join(f.Source.Delete(ctx, e), f.err)
+}
+
+// A file that was removed while the line dropped is told as removed.
+func TestRemovedWithoutAnswer(t *testing.T) {
+	for _, answer := range []error{ErrAway, os.ErrNotExist} {
+		t.Run(answer.Error(), func(t *testing.T) {
+			now := time.Duration(0)
+			r := newRig(t, "cisco-cucm", func(c *config.Files) { c.After.Delete = &now })
+			r.write("cdr_1", "1,1\n")
+			r.look()
+			r.clock.Add(DefaultSettle)
+			r.Source = flaky{r.Source, answer}
+			if err := r.try(t.Context()); err != nil && !errors.Is(err, ErrAway) {
+				t.Fatal(err)
+			}
+			r.restart()
+			r.look()
+			r.look()
+			r.clock.Add(forgetWhole)
+			r.look()
+			r.tells("collected cdr_1 4 1", "removed cdr_1 4 1 deleted")
+		})
+	}
+}
+
+// mayNot refuses to delete.
+type mayNot struct{ Source }
+
+func (mayNot) Delete(context.Context, Entry) error { return os.ErrPermission }
+
+// What somebody else clears away is not told as ours, also where we tried.
+func TestRemovedByOthers(t *testing.T) {
+	now := time.Duration(0)
+	r := newRig(t, "cisco-cucm", func(c *config.Files) { c.After.Delete = &now })
+	r.write("cdr_1", "1,1\n")
+	r.look()
+	r.clock.Add(DefaultSettle)
+	r.Source = mayNot{r.Source}
+	r.look()
+	if err := os.Remove(filepath.Join(r.dir, "cdr_1")); err != nil {
+		t.Fatal(err)
+	}
+	r.look()
+	r.clock.Add(forgetWhole)
+	r.look()
+	r.tells("collected cdr_1 4 1")
+}
+
+// A process that died was about to delete a file; the next is told to move it.
+func TestAnnouncedBeforeAChange(t *testing.T) {
+	now := time.Duration(0)
+	r := newRig(t, "cisco-cucm", func(c *config.Files) { c.After.Delete = &now })
+	r.write("cdr_1", "1,1\n")
+	r.look()
+	r.clock.Add(DefaultSettle)
+	ctx, die := context.WithCancel(t.Context())
+	r.Source = dying{r.Source, die}
+	if err := r.try(ctx); err == nil {
+		t.Fatal("it does not die")
+	}
+	r.cfg.After = config.After{Move: filepath.Join(r.dir, "done")}
+	r.restart()
+	r.look()
+	if text, err := os.ReadFile(filepath.Join(r.dir, "done", "cdr_1")); err != nil || string(text) != "1,1\n" {
+		t.Fatalf("the file that was to be moved: %q, %v", text, err)
+	}
+	r.tells("collected cdr_1 4 1", "removed cdr_1 4 1 moved")
+}
+
+// dying ends its process before it deletes.
+type dying struct {
+	Source
+	die context.CancelFunc
+}
+
+func (d dying) Delete(ctx context.Context, _ Entry) error {
+	d.die()
+	return ctx.Err()
+}

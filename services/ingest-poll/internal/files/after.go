@@ -34,8 +34,9 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 		if f.after.Delete != nil && f.Now().Before(time.Unix(e.Done, 0).Add(*f.after.Delete)) {
 			continue
 		}
-		if e.Going == "" {
-			e.Going = f.removal()
+		// Also where a process that died announced another: the configuration counts.
+		if going := f.removal(); e.Going != going {
+			e.Going = going
 			f.journal.Put(e)
 		}
 		due = append(due, one{c, e})
@@ -52,12 +53,16 @@ func (f *Folder) treat(ctx context.Context, found []candidate) error {
 			return ctx.Err()
 		}
 		c, e := d.candidate, d.Entry
-		err := f.treatOne(ctx, c, e)
-		if err != nil {
+		begun, err := f.treatOne(ctx, c, e)
+		// Where the line dropped, or the file is gone when we ask again, it may be us
+		// who removed it: the journal still says so.
+		if err != nil && !(begun && (ctx.Err() != nil || errors.Is(err, ErrAway) || errors.Is(err, os.ErrNotExist))) {
 			e.Going = ""
 			f.journal.Put(e)
 		}
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, ErrChanged):
 			// Gone already, or to be collected again: the next look sees it.
 		case errors.Is(err, ErrAway):
@@ -97,22 +102,23 @@ func (f *Folder) removal() string {
 	return moved
 }
 
-func (f *Folder) treatOne(ctx context.Context, c candidate, e *journal.Entry) error {
+// treatOne does what was announced. begun tells that the source was asked for it.
+func (f *Folder) treatOne(ctx context.Context, c candidate, e *journal.Entry) (begun bool, err error) {
 	switch e.Going {
 	case deleted:
 		// Nothing else can be read again: it must be the bytes that were collected.
 		if err := f.verify(ctx, c, e); err != nil {
-			return err
+			return false, err
 		}
 		if err := f.Delete(ctx, c.entry()); err != nil {
-			return err
+			return true, err
 		}
 		f.Log.Info("a collected file was deleted", "name", c.name, "size", c.size, "sha256", e.Sum, "tickets", e.Tickets)
-		return nil
+		return true, nil
 	case renamed:
-		return f.Rename(ctx, c.entry())
+		return true, f.Rename(ctx, c.entry())
 	}
-	return f.Move(ctx, c.entry(), f.after.Move)
+	return true, f.Move(ctx, c.entry(), f.after.Move)
 }
 
 func (f *Folder) verify(ctx context.Context, c candidate, e *journal.Entry) error {

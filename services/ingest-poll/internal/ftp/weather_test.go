@@ -353,3 +353,22 @@ func TestConfiguration(t *testing.T) {
 		t.Errorf("it touched %v", got)
 	}
 }
+
+// Where the line drops over a removal, the file may be gone: that is for the
+// journal to find out, and no failure of the file's.
+func TestDroppedOverADeletion(t *testing.T) {
+	r := rig.New(t, "unify-hipath")
+	s := newScripted(t, &scripted{on: on("DELE", "vanish")})
+	s.put("a.txt", "call 1\r\n", r.Clock.Now())
+	now := time.Duration(0)
+	c := collector(r, s.addr, func(c *config.FTP) { c.After = config.After{Delete: &now} })
+	var err error
+	for range 3 {
+		err = r.Look(c)
+		r.Clock.Add(2 * time.Minute)
+	}
+	if !rig.Gone(err) {
+		t.Errorf("a server that hangs up is no server that is away: %v", err)
+	}
+	r.Tickets("call 1")
+}

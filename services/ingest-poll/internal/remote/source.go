@@ -166,8 +166,18 @@ func unchanged(ctx context.Context, session Session, e files.Entry) error {
 	return nil
 }
 
+// change does something to a file. Where the session broke over it nobody knows
+// whether it was done.
+func (s *source) change(ctx context.Context, do func(Session) error) error {
+	err := s.with(ctx, do)
+	if err != nil && s.session != nil && !s.session.Alive() && !errors.Is(err, files.ErrAway) {
+		return fmt.Errorf("%w: %w", files.ErrAway, err)
+	}
+	return err
+}
+
 func (s *source) Delete(ctx context.Context, e files.Entry) error {
-	return s.with(ctx, func(session Session) error {
+	return s.change(ctx, func(session Session) error {
 		if err := unchanged(ctx, session, e); err != nil {
 			return err
 		}
@@ -195,7 +205,7 @@ func (s *source) Move(ctx context.Context, e files.Entry, dir string) error {
 
 // moveTo never overwrites: there are servers that do.
 func (s *source) moveTo(ctx context.Context, e files.Entry, dir, ending string) error {
-	return s.with(ctx, func(session Session) error {
+	return s.change(ctx, func(session Session) error {
 		if err := unchanged(ctx, session, e); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type Batch struct {
 	Pending uint64
 
 	buried  []*v1.Cdr
+	ended   map[string]bool // ids of acts that are told to their end
 	decoded v1.CdrBatch
 	// peak is the largest that the batch has been in bytes.
 	peak int
@@ -48,7 +49,9 @@ type Batch struct {
 
 // New makes an empty batch.
 func New() *Batch {
-	return &Batch{Cdrs: rows.NewCdrs(), Others: rows.NewOthers(), Receipts: rows.NewReceipts(), Acts: rows.NewActs()}
+	return &Batch{
+		Cdrs: rows.NewCdrs(), Others: rows.NewOthers(), Receipts: rows.NewReceipts(), Acts: rows.NewActs(), ended: make(map[string]bool),
+	}
 }
 
 // Len is how many messages there are.
@@ -82,7 +85,7 @@ func (b *Batch) Add(m jetstream.Msg) bool {
 	case !readable:
 		b.Unreadable++
 	case b.decoded.Act != nil:
-		b.Acts.Add(b.decoded.Act)
+		b.act(b.decoded.Act)
 	case len(b.decoded.FormerIds) > 0:
 		// The message has its receipt of this revision.
 	default:
@@ -98,6 +101,18 @@ func (b *Batch) Add(m jetstream.Msg) bool {
 	b.Received = append(b.Received, b.decoded.ReceivedTime.AsTime())
 	b.Bytes += len(m.Data())
 	return true
+}
+
+// act takes an act in. Its begin and its end are one row, the later of which counts;
+// parsers may pass them on the other way round.
+func (b *Batch) act(a *v1.Act) {
+	switch {
+	case a.After != "":
+		b.ended[a.Id] = true
+	case b.ended[a.Id]:
+		return
+	}
+	b.Acts.Add(a)
 }
 
 // Each decodes the messages again, in their order. What it yields is good until
@@ -167,8 +182,9 @@ func (b *Batch) Reset() *Batch {
 	b.Acts.Reset()
 	b.decoded.Reset()
 	clear(b.Messages)
+	clear(b.ended)
 	*b = Batch{
-		Cdrs: b.Cdrs, Others: b.Others, Receipts: b.Receipts, Acts: b.Acts,
+		Cdrs: b.Cdrs, Others: b.Others, Receipts: b.Receipts, Acts: b.Acts, ended: b.ended,
 		Messages: b.Messages[:0], Received: b.Received[:0], peak: peak,
 	}
 	return b

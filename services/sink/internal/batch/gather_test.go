@@ -233,3 +233,32 @@ func FuzzReceipt(f *testing.F) {
 		}
 	})
 }
+
+// An act's begin that comes behind its end must not stand in its place, also in a
+// batch that is used again.
+func TestActsOutOfOrder(t *testing.T) {
+	b := New()
+	add := func(id, after string) {
+		data, err := proto.Marshal(&v1.CdrBatch{Act: &v1.Act{Id: id, What: "import", After: after}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !b.Add(&message{data: data}) {
+			t.Fatal("it is left alone")
+		}
+	}
+	for range 2 {
+		add("a", "")
+		add("a", "{}")
+		add("b", "{}")
+		add("b", "")
+		if rows, messages := b.Acts.Rows(), b.Len(); rows != 3 || messages != 4 {
+			t.Errorf("%d rows of %d messages", rows, messages)
+		}
+		b = b.Reset()
+	}
+	add("b", "")
+	if rows := b.Acts.Rows(); rows != 1 {
+		t.Errorf("an act of another batch: %d rows", rows)
+	}
+}

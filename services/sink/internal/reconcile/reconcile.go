@@ -61,7 +61,8 @@ type Day struct {
 	// Gaps are numbers that are missing in the PBX's own sequence.
 	Gaps uint64 `json:"sequence_gaps"`
 
-	ids uint64 // different ones that the receipts name
+	named uint64 // tickets with an id, as they came
+	ids   uint64 // different ones that the receipts name
 }
 
 // Balanced tells whether all that came in is there.
@@ -104,6 +105,9 @@ func (r Reader) Day(ctx context.Context, s Selection, most int) ([]*Day, []Ticke
 	}
 	if len(all) == 0 {
 		return nil, nil, nil
+	}
+	if err := r.ids(ctx, where, all); err != nil {
+		return nil, nil, fmt.Errorf("receipts of %s: %w", s.date(), err)
 	}
 	missing, err := r.missing(ctx, s, where, all, most)
 	if err != nil {
@@ -153,11 +157,10 @@ const byLink = "CAST(site AS String) AS site_, CAST(link AS String) AS link_"
 
 func (r Reader) receipts(ctx context.Context, s Selection, where string, all map[[2]string]*Day) error {
 	var site, link proto.ColStr
-	var messages, tickets, cdrs, ignored, dead, size, named, ids, once, lost proto.ColUInt64
+	var messages, tickets, cdrs, ignored, dead, size, named, lost proto.ColUInt64
 	sql := "SELECT " + byLink + `, toUInt64(uniqExactIf(message_id, revision = 0)) AS messages, toUInt64(sumIf(ticket_count, revision = 0)) AS tickets,
 		toUInt64(sumIf(cdr_count, revision = 0)) AS cdrs_, toUInt64(sumIf(ignored_count, revision = 0)) AS ignored, toUInt64(sumIf(dead_count, revision = 0)) AS dead,
-		toUInt64(sumIf(byte_count, revision = 0)) AS bytes, toUInt64(sumIf(length(ticket_ids), revision = 0)) AS named, toUInt64(uniqExactArray(ticket_ids)) AS ids,
-		toUInt64(uniqExactArrayIf(ticket_ids, revision = 0)) AS once,
+		toUInt64(sumIf(byte_count, revision = 0)) AS bytes, toUInt64(sumIf(length(ticket_ids), revision = 0)) AS named,
 		toUInt64(abs(toInt64(sumIf(greatest(parts, 1), revision = 0 AND part = 0)) - toInt64(countIf(revision = 0)))) AS lost
 		FROM ` + r.Table("receipts") + " FINAL WHERE " + where + " GROUP BY site_, link_"
 	return r.Conn.Query(ctx, sql, proto.Results{
@@ -170,21 +173,42 @@ func (r Reader) receipts(ctx context.Context, s Selection, where string, all map
 		{Name: "dead", Data: &dead},
 		{Name: "bytes", Data: &size},
 		{Name: "named", Data: &named},
-		{Name: "ids", Data: &ids},
-		{Name: "once", Data: &once},
 		{Name: "lost", Data: &lost},
 	}, func() error {
-		for i := range ids.Rows() {
+		for i := range lost.Rows() {
 			d := &Day{
 				Date: s.date(), Site: site.Row(i), Link: link.Row(i), Messages: messages[i], Received: tickets[i], Bytes: size[i],
-				Cdrs: cdrs[i], Ignored: ignored[i], Dead: dead[i], Parts: lost[i], ids: ids[i],
+				Cdrs: cdrs[i], Ignored: ignored[i], Dead: dead[i], Parts: lost[i], named: named[i],
 			}
-			d.Unnamed = less(d.Received, named[i])
-			d.Repeated = less(named[i], once[i])
+			d.Unnamed = less(d.Received, d.named)
 			all[[2]string{d.Site, d.Link}] = d
 		}
 		return nil
 	}, final)
+}
+
+// ids counts the different tickets.
+func (r Reader) ids(ctx context.Context, where string, all map[[2]string]*Day) error {
+	var site, link proto.ColStr
+	var ids, once proto.ColUInt64
+	sql := `SELECT site_, link_, count() AS ids, countIf(live) AS once FROM (
+			SELECT ` + byLink + ", arrayJoin(ticket_ids) AS id, max(revision = 0) AS live FROM " + r.Table("receipts") + " FINAL WHERE " + where + ` GROUP BY site_, link_, id)
+		GROUP BY site_, link_`
+	return r.Conn.Query(ctx, sql, proto.Results{{Name: "site_", Data: &site}, {Name: "link_", Data: &link}, {Name: "ids", Data: &ids}, {Name: "once", Data: &once}}, func() error {
+		for i := range ids.Rows() {
+			if d := all[[2]string{site.Row(i), link.Row(i)}]; d != nil {
+				d.ids, d.Repeated = ids[i], less(d.named, once[i])
+			}
+		}
+		return nil
+	}, append(frugal, final)...)
+}
+
+// frugal groups on disk what is many. Years may come in on a day, and whoever writes
+// rows needs the memory.
+var frugal = []clickhouse.Setting{
+	{Name: "max_bytes_before_external_group_by", Value: "134217728"},
+	{Name: "max_threads", Value: "2"},
 }
 
 // less is a-b, or 0.
@@ -221,38 +245,29 @@ func (r Reader) missing(ctx context.Context, s Selection, where string, all map[
 	if err != nil {
 		return nil, err
 	}
-	var site, link, id, message, origin, offset, name proto.ColStr
+	var site, link, id proto.ColStr
 	var revision proto.ColUInt32
-	var sequence proto.ColUInt64
-	sql := `SELECT site_, link_, id, n_revision, message, sequence, origin_, offset_, name_ FROM (
-			SELECT ` + byLink + `, lower(hex(arrayJoin(ticket_ids))) AS id, max(revision) AS n_revision,
-				argMax(message_id, revision) AS message, argMax(stream_sequence, revision) AS sequence,
-				argMax(origin, revision) AS origin_, argMax(offset, revision) AS offset_, argMax(name, revision) AS name_
-			FROM ` + r.Table("receipts") + " WHERE " + where + ` GROUP BY site_, link_, id) AS n
-		GLOBAL LEFT JOIN (` + r.standing(near+tombstones) + `) AS t
-		ON n.id = t.ticket_id WHERE t.stands <= n.n_revision OR t.buried > t.stands
-		ORDER BY site_, link_, sequence, message, id`
+	rows := func(table string) string {
+		return ` UNION ALL SELECT '', '', toFixedString(unhex(ticket_id), 16), 0, if(gone = 0, toInt64(revision) + 1, 0), if(gone = 0, 0, toInt64(revision) + 1)
+			FROM ` + r.Table(table) + " WHERE (" + near + tombstones + ") AND length(ticket_id) = 32"
+	}
+	sql := `SELECT max(site_) AS site, max(link_) AS link, lower(hex(id)) AS ticket_id, toUInt32(max(named) - 1) AS revision FROM (
+			SELECT ` + byLink + ", arrayJoin(ticket_ids) AS id, toInt64(revision) + 1 AS named, toInt64(0) AS stands, toInt64(0) AS buried FROM " + r.Table("receipts") + " WHERE " + where +
+		rows("cdrs") + rows("other_tickets") + `)
+		GROUP BY id HAVING max(named) > 0 AND (max(stands) < max(named) OR max(buried) > max(stands))`
 	// A connection may take one question at a time: first all of the answer.
 	var found []Ticket
 	err = r.Conn.Query(ctx, sql, proto.Results{
-		{Name: "site_", Data: &site},
-		{Name: "link_", Data: &link},
-		{Name: "id", Data: &id},
-		{Name: "n_revision", Data: &revision},
-		{Name: "message", Data: &message},
-		{Name: "sequence", Data: &sequence},
-		{Name: "origin_", Data: &origin},
-		{Name: "offset_", Data: &offset},
-		{Name: "name_", Data: &name},
+		{Name: "site", Data: &site},
+		{Name: "link", Data: &link},
+		{Name: "ticket_id", Data: &id},
+		{Name: "revision", Data: &revision},
 	}, func() error {
-		for i := range sequence.Rows() {
-			found = append(found, Ticket{
-				Date: s.date(), Site: site.Row(i), Link: link.Row(i), ID: id.Row(i), Revision: revision[i], Message: message.Row(i),
-				Sequence: sequence[i], Origin: origin.Row(i), Offset: offset.Row(i), Name: name.Row(i),
-			})
+		for i := range revision.Rows() {
+			found = append(found, Ticket{Date: s.date(), Site: site.Row(i), Link: link.Row(i), ID: id.Row(i), Revision: revision[i]})
 		}
 		return nil
-	})
+	}, frugal...)
 	if err != nil {
 		return nil, err
 	}
@@ -274,19 +289,60 @@ func (r Reader) missing(ctx context.Context, s Selection, where string, all map[
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, r.places(ctx, where, out)
+}
+
+// places tells of tickets in which message they came, and puts them in that order.
+func (r Reader) places(ctx context.Context, where string, tickets []Ticket) error {
+	of := make(map[string]*Ticket, len(tickets))
+	for i := range tickets {
+		of[tickets[i].ID] = &tickets[i]
+	}
+	for some := range slices.Chunk(tickets, lookup) {
+		var id, message, origin, offset, name proto.ColStr
+		var sequence proto.ColUInt64
+		sql := `SELECT id, argMax(message_id, revision) AS message, argMax(stream_sequence, revision) AS sequence,
+				argMax(origin, revision) AS origin_, argMax(offset, revision) AS offset_, argMax(name, revision) AS name_
+			FROM (SELECT lower(hex(arrayJoin(ticket_ids))) AS id, message_id, stream_sequence, origin, offset, name, revision FROM ` + r.Table("receipts") + " WHERE " + where + `)
+			WHERE id IN (` + idsOf(some) + ") GROUP BY id"
+		err := r.Conn.Query(ctx, sql, proto.Results{
+			{Name: "id", Data: &id},
+			{Name: "message", Data: &message},
+			{Name: "sequence", Data: &sequence},
+			{Name: "origin_", Data: &origin},
+			{Name: "offset_", Data: &offset},
+			{Name: "name_", Data: &name},
+		}, func() error {
+			for i := range sequence.Rows() {
+				t := of[id.Row(i)]
+				t.Message, t.Sequence, t.Origin, t.Offset, t.Name = message.Row(i), sequence[i], origin.Row(i), offset.Row(i), name.Row(i)
+			}
+			return nil
+		}, frugal...)
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(tickets, func(a, b Ticket) int {
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Link, b.Link), cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Message, b.Message), cmp.Compare(a.ID, b.ID))
+	})
+	return nil
+}
+
+func idsOf(tickets []Ticket) string {
+	ids := make([]string, len(tickets))
+	for i, t := range tickets {
+		ids[i] = clickhouse.Text(t.ID)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // settle looks for rows of tickets, wherever they are, and calls each for those
 // that have none. renamed tells that a replay took the id back.
 func (r Reader) settle(ctx context.Context, tickets []Ticket, each func(t Ticket, renamed bool)) error {
-	ids := make([]string, len(tickets))
-	for i, t := range tickets {
-		ids[i] = clickhouse.Text(t.ID)
-	}
 	var id proto.ColStr
 	var stands, buried proto.ColInt64
-	sql := r.standing("ticket_id IN (" + strings.Join(ids, ", ") + ")")
+	sql := r.standing("ticket_id IN (" + idsOf(tickets) + ")")
 	have := make(map[string][2]int64, len(tickets))
 	err := r.Conn.Query(ctx, sql, proto.Results{{Name: "ticket_id", Data: &id}, {Name: "stands", Data: &stands}, {Name: "buried", Data: &buried}}, func() error {
 		for i := range stands.Rows() {
