@@ -45,7 +45,7 @@ func backupCommand() *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.file, "config", "c", "", "configuration of the `trunkline run`")
+	fl.StringVarP(&f.file, "config", "c", "", "configuration of trunkline run")
 	fl.StringVar(&f.data, "data", "", "its data folder, over the configuration's, or without one")
 	fl.BoolVar(&f.streams, "streams", false, "only streams and key-value buckets, of the NATS server of the configuration")
 	return cmd
@@ -108,7 +108,7 @@ func (f *backupFlags) run(ctx context.Context, dir string, out, errOut io.Writer
 		return err
 	}
 	printParts(out, &job.folder.manifest)
-	fmt.Fprintf(out, "backup %s is whole: %s MiB in %s\n", job.folder.dir, number(job.folder.written>>20), time.Since(job.show.began).Round(time.Second/10))
+	fmt.Fprintf(out, "backup %s is whole: %s in %s\n", job.folder.dir, size(uint64(job.folder.written)), time.Since(job.show.began).Round(time.Second/10))
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (b *backup) run(ctx context.Context, dir string) (err error) {
 	}
 	m := &b.folder.manifest
 	b.whole = true
-	if err := b.cdrs.Publish(ctx, actOf("backup", filepath.Base(b.folder.dir), m.Made, m)); err != nil {
+	if err := b.cdrs.Publish(ctx, actOf(bus.ActBackup, filepath.Base(b.folder.dir), m.Made, m)); err != nil {
 		b.show.say("the audit does not tell of this backup: " + err.Error())
 	}
 	return nil

@@ -108,7 +108,7 @@ func (l *live) state(ctx context.Context, nc *nats.Conn, s *trunklinev1.LinkStat
 		l.step("turned away", ingestpoll.StepWarning, fmt.Sprintf("%s at %s: %s", r.Address, clockTime(r.Time.AsTime()), r.Reason), remedy)
 	}
 	if s.Problem != "" {
-		l.step("problem", ingestpoll.StepFailed, s.Problem, l.remedy())
+		l.step("problem", ingestpoll.StepFailed, s.Problem, l.remedyOf(s.Problem))
 	}
 	if len(s.Head) > 0 {
 		detail := fmt.Sprintf("%d in all, the last at %s; the newest connection began with\n%s", s.ReceivedBytes, clockTime(s.LastReceivedTime.AsTime()), strings.TrimSpace(probe.Dump(s.Head)))
@@ -192,6 +192,17 @@ func (l *live) port(addr string) (network string, port int) {
 	_, text, _ := net.SplitHostPort(addr)
 	port, _ = strconv.Atoi(text)
 	return network, port
+}
+
+// remedyOf says what to do against a problem that a service tells.
+func (l *live) remedyOf(problem string) string {
+	switch {
+	case strings.Contains(problem, "password_env: ") || strings.Contains(problem, "password_file: "):
+		return "give it to the service: a variable counts from its next start, a file from the next log-in"
+	case strings.Contains(problem, "cannot reach the PBX"):
+		return "is the address right, does the PBX listen there, and does each firewall between let us through? " + l.remedy()
+	}
+	return l.remedy()
 }
 
 // remedy says what to do at the PBX.

@@ -148,3 +148,24 @@ func TestModelsPaste(t *testing.T) {
 		}
 	}
 }
+
+// Who calls a command wrongly reads how it is called, and where a file is missing which flag names another.
+func TestWrongCalls(t *testing.T) {
+	wantError(t, "", []string{"init", "tls", "DIR"}, "trunkline init tls HOST… DIR")
+	wantError(t, "", []string{"restore"}, "trunkline restore", "FOLDER")
+	wantError(t, "", []string{"status", "-c", filepath.Join(t.TempDir(), "none.yaml")}, "none.yaml", "-c FILE")
+	wantError(t, "", []string{"init", "site", "A B", "--hub", "nats://h:4222", "DIR"}, `site "A B"`, "a-z, 0-9 and -")
+}
+
+func TestRemedyOfProblem(t *testing.T) {
+	l := &live{of: config.LinkOf{Link: &config.Link{Model: "panasonic-kx"}}}
+	for problem, want := range map[string]string{
+		"link lyon/plant: password_env: the environment has no variable KX_PASSWORD":                 "from its next start",
+		"link lyon/plant: cannot reach the PBX at 10.1.0.5:2300: connect: connection refused":        "firewall",
+		"link lyon/plant at 10.1.0.5:2300: log-in failed: the PBX asks again: the password is wrong": "trunkline models panasonic-kx",
+	} {
+		if got := l.remedyOf(problem); !strings.Contains(got, want) {
+			t.Errorf("%s → %s, want %s", problem, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -44,14 +45,16 @@ func initHubCommand() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%s has all that signs: keep it safe, and a copy of it.\n\n", folder)
-			fmt.Fprintf(out, "  %-28s to %s on each of the hub's servers; `trunkline run` takes it as nats.auth\n", folder.Server(), h.Etc)
+			t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+			fmt.Fprintf(t, "  %s\tto %s on each of the hub's servers; `trunkline run` takes it as nats.auth\n", folder.Server(), h.Etc)
 			for _, r := range access.Roles {
 				if r.Name != access.SiteRole {
-					fmt.Fprintf(out, "  %-28s %s; nats.inbox_prefix: %s\n", folder.Creds(r.Name), r.Who, access.InboxPrefix(r.Name))
+					fmt.Fprintf(t, "  %s\t%s; nats.inbox_prefix: %s\n", folder.Creds(r.Name), r.Who, access.InboxPrefix(r.Name))
 				}
 			}
-			fmt.Fprintf(out, "  %-28s of `trunkline init`: changes the account\n\n", folder.Creds(access.SystemName))
-			fmt.Fprintf(out, "Next: `trunkline init tls NAME %[1]s` for a certificate, `trunkline init site ID --hub nats://NAME:4222 %[1]s` for each site.\n", folder)
+			fmt.Fprintf(t, "  %s\ttrunkline init: changes the account\n\n", folder.Creds(access.SystemName))
+			t.Flush() //nolint:errcheck // a pager that quits
+			fmt.Fprintf(out, "Next: `trunkline init tls NAME %[1]s` for a certificate, `trunkline init site ID --hub tls://NAME:4222 %[1]s` for each site.\n", folder)
 			return nil
 		},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/platform/access"
 	"trunkline.internal/platform/config"
 )
@@ -73,6 +74,11 @@ func initSiteCommand() *cobra.Command {
 }
 
 func initSite(out io.Writer, folder access.Folder, sites []string, f siteFlags) error {
+	for _, site := range sites {
+		if !pbx.ValidID(site) {
+			return fmt.Errorf("site %q: an id has 1 to 63 of a-z, 0-9 and -", site)
+		}
+	}
 	dir := folder.Site(sites[0])
 	_, err := os.Stat(dir)
 	switch {
@@ -143,8 +149,19 @@ func initSite(out io.Writer, folder access.Folder, sites []string, f siteFlags) 
 	return nil
 }
 
-// renewSite makes new credentials beside the ones in use, which stay good.
+// renewSite makes new credentials beside the ones in use, which stay good: for the
+// sites that those are for, and further ones.
 func renewSite(out io.Writer, folder access.Folder, sites []string) error {
+	before, err := folder.Sites(sites[0])
+	if err != nil {
+		return err
+	}
+	for _, s := range sites {
+		if !slices.Contains(before, s) {
+			before = append(before, s)
+		}
+	}
+	sites = before
 	file := filepath.Join(folder.Site(sites[0]), "site.creds")
 	next := file + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {

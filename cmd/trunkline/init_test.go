@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,7 +125,10 @@ func TestInitSite(t *testing.T) {
 	if read(t, filepath.Join(folder.Site("lyon"), "site.creds")) != creds {
 		t.Error("credentials were changed")
 	}
-	mustInitialize(t, "site", "lyon", "--also", "lille", "--renew", dir)
+	mustInitialize(t, "site", "lyon", "--renew", dir)
+	if sites, err := folder.Sites("lyon"); err != nil || !slices.Equal(sites, []string{"lyon", "lille"}) {
+		t.Errorf("the new credentials are for %v: %v", sites, err)
+	}
 	if read(t, filepath.Join(folder.Site("lyon"), "site.creds")) == creds {
 		t.Error("--renew makes nothing new")
 	}

@@ -32,5 +32,21 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(runCommand(), modelsCommand(), parseCommand(), tailCommand(), statusCommand(), reloadCommand(), checkCommand(), importCommand(), asideCommand(), replayCommand(), simulateCommand(), backupCommand(), restoreCommand(), healthCommand(), initCommand(), versionCommand())
+	tellUsage(root)
 	return root
+}
+
+// tellUsage makes each command say how it is called, where its arguments are wrong.
+func tellUsage(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return fmt.Errorf("%w: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		tellUsage(c)
+	}
 }

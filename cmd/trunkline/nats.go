@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,11 +25,18 @@ func connect(cfg *config.Config, command string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(cfg.NATS.URL, append(opts, nats.Name("trunkline "+command))...)
+	nc, err := nats.Connect(cfg.NATS.URL, append(opts, nats.Name("trunkline "+command), nats.ErrorHandler(tell))...)
 	if err != nil {
 		return nil, fmt.Errorf("nats at %s: %w: does trunkline run, and is nats.url right?", config.HideURLs(cfg.NATS.URL), bus.WithoutURL(err, cfg.NATS.URL))
 	}
 	return nc, nil
+}
+
+// tell says what goes wrong on the way. What is forbidden is said by who asked for it.
+func tell(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		fmt.Fprintf(os.Stderr, "trunkline: nats: %v\n", err)
+	}
 }
 
 // How long answers are waited for.

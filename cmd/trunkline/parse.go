@@ -44,11 +44,11 @@ func parseCommand() *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.settings.Model, "model", "", "PBX model: see `trunkline models`")
+	fl.StringVar(&f.settings.Model, "model", "", "PBX model: see trunkline models")
 	fl.StringVar(&f.settings.Timezone, "timezone", "UTC", "IANA zone of the PBX's clock")
 	fl.StringVar(&f.receivedAt, "received-at", "", "when the tickets were received, RFC 3339; the file's modification time, or now")
 	fl.StringVar(&f.dateOrder, "date-order", "", "dmy, mdy, ymd or ydm: for --set date_order=")
-	fl.StringArrayVar(&f.set, "set", nil, "another setting, key=value: country, outside_prefix, or one of `parse:`")
+	fl.StringArrayVar(&f.set, "set", nil, "another setting, key=value: country, outside_prefix, or a key of parse:")
 	fl.BoolVar(&f.strict, "strict", false, "fail when a ticket is dead")
 	_ = cmd.MarkFlagRequired("model")
 	return cmd

@@ -123,7 +123,7 @@ func (r *restore) nats(ctx context.Context, nc *nats.Conn, replicas int) error {
 			return err
 		}
 	}
-	_, err = js.PublishMsg(ctx, actOf("restore", filepath.Base(r.dir), time.Now(), r.manifest))
+	_, err = js.PublishMsg(ctx, actOf(bus.ActRestore, filepath.Base(r.dir), time.Now(), r.manifest))
 	return err
 }
 

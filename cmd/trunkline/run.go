@@ -142,7 +142,7 @@ func loadRun(f runFlags) (*config.Config, error) {
 	}
 	for _, s := range cfg.Sites {
 		if isDemo(s.ID) {
-			return nil, fmt.Errorf("site %q: ids that begin with %s are the demo's", s.ID, demoPrefix)
+			return nil, fmt.Errorf("site %q: ids that begin with %s are those of trunkline run --demo: choose another id", s.ID, demoPrefix)
 		}
 	}
 	return cfg, nil

@@ -98,7 +98,7 @@ func TestLoadRun(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	demo := write(t, "demo.yaml", "sites: [{id: demo-lyon, timezone: Europe/Paris}]\n")
-	wantError(t, "", []string{"run", "-c", demo}, `"demo-lyon"`, "the demo's")
+	wantError(t, "", []string{"run", "-c", demo}, `"demo-lyon"`, "trunkline run --demo", "another id")
 	wantError(t, "", []string{"run", "--demo", "-c", demo}, "without -c")
 	wantError(t, "", []string{"run", "-c", filepath.Join(t.TempDir(), "none.yaml")}, "none.yaml")
 	wantError(t, "", []string{"run", "-c", write(t, "bad.yaml", "sites:\n- {id: lyon, timezone: Nowhere}\n")}, "bad.yaml:2", "Nowhere")

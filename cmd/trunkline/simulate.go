@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -45,10 +46,10 @@ func simulateCommand() *cobra.Command {
 				return err
 			}
 			if target.Model != model {
-				return fmt.Errorf("link %s/%s is a %s, not a %s: a PBX of another model gives dead tickets", site, link, target.Model, model)
+				return fmt.Errorf("link %s/%s is %s, not %s: a PBX of another model gives dead tickets", site, link, target.Model, model)
 			}
 			if err := aim(&opts, target, addr); err != nil {
-				return err
+				return fmt.Errorf("link %s/%s: %w", site, link, err)
 			}
 			// A real database has its table, made by its own PBX.
 			opts.CreateTable = target.MySQL != nil && strings.HasPrefix(site, demoPrefix)
@@ -78,7 +79,7 @@ func simulateCommand() *cobra.Command {
 // end is for us, in another container for example.
 func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 	if addr != "" && (l.Files != nil || l.MySQL != nil) {
-		return fmt.Errorf("--addr: link %s/%s has no address: its place is in the configuration", l.Site.ID, l.ID)
+		return errors.New("--addr: it has no address: its place is in the configuration")
 	}
 	if o.Zone, err = time.LoadLocation(l.Site.Timezone); err != nil {
 		return err
@@ -103,8 +104,8 @@ func aim(o *pbxsim.Options, l config.LinkOf, addr string) (err error) {
 		}
 	case l.AHL != nil:
 		if l.Layout == "" {
-			return fmt.Errorf("link %s/%s has no layout, and nobody has published a hotel link's tickets. Those of the simulated one are invented: put what follows into a file, and set parse.layout to it\n%s",
-				l.Site.ID, l.ID, pbxsim.AHLLayout(cmp.Or(l.AHL.Check, "lrc")))
+			return fmt.Errorf("it has no layout, and nobody has published a hotel link's tickets. Those of the simulated one are invented: put what follows into a file, and set parse.layout to it\n%s",
+				pbxsim.AHLLayout(cmp.Or(l.AHL.Check, "lrc")))
 		}
 		o.Listen, o.Check = cmp.Or(addr, l.AHL.Dial), l.AHL.Check
 	case l.HTTP != nil:

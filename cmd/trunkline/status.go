@@ -119,7 +119,9 @@ func askStatus(ctx context.Context, nc *nats.Conn, cfg *config.Config, only wire
 	if s.streams, err = streams(ctx, nc); err != nil {
 		return nil, err
 	}
-	s.gather(cfg, only)
+	if s.gather(cfg, only); len(s.links) == 0 && only.Site != "" {
+		return nil, fmt.Errorf("no link of %s: neither the configuration nor a running service has one, and no ticket of it came on this day; give SITE or SITE/LINK", strings.TrimSuffix(only.Site+"/"+only.Link, "/"))
+	}
 	return s, nil
 }
 
@@ -143,9 +145,12 @@ func (s *status) gather(cfg *config.Config, only wire.Address) {
 		}
 	}
 	for _, c := range s.counts.GetLinks() {
-		if l := of[c.Site+"/"+c.Link]; l != nil {
-			l.counts = c
+		// At a hub a site's configuration is not ours: its tickets tell that there is such a link.
+		key := c.Site + "/" + c.Link
+		if of[key] == nil {
+			of[key] = &linkStatus{LinkState: &trunklinev1.LinkState{Site: c.Site, Link: c.Link, Model: "-"}}
 		}
+		of[key].counts = c
 	}
 	for _, l := range of {
 		s.links = append(s.links, *l)

@@ -129,7 +129,7 @@ func (l linkStatus) known() string {
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	switch l.Status {
 	case trunklinev1.LinkStatus_LINK_STATUS_UNSPECIFIED:
-		return "no running service has it: is it new in the configuration (trunkline reload), or does its service not run?"
+		return "no running service has it: is it new in the configuration (trunkline reload), or does its service not run, or not reach this NATS?"
 	case trunklinev1.LinkStatus_LINK_STATUS_WAITING:
 		add("%s", l.waiting())
 	case trunklinev1.LinkStatus_LINK_STATUS_SILENT:
@@ -143,9 +143,9 @@ func (l linkStatus) known() string {
 		add("%s was turned away at %s: %s", r.Address, r.Time.AsTime().Local().Format("15:04:05"), r.Reason)
 	}
 	if c := l.counts; c != nil && c.Dead > 0 && c.Cdrs == 0 {
-		add("%d tickets, and none parses (%s): is the model right? See other_tickets", c.Dead, c.DeadReason)
+		add("%d tickets, and none parses (%s): is the model right? See `trunkline aside`", c.Dead, c.DeadReason)
 	} else if c != nil && c.Dead > 0 {
-		add("%d dead tickets, the newest for %s: see other_tickets", c.Dead, c.DeadReason)
+		add("%d dead tickets, the newest for %s: see `trunkline aside`", c.Dead, c.DeadReason)
 	}
 	if hours, off := l.hoursOff(); off {
 		add("the PBX's clock is %+d h off: is the time zone right, here and there?", hours)

@@ -7,7 +7,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"trunkline.internal/platform/config"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
+	"trunkline.internal/proto/wire"
 )
 
 // What waits at a site is told, and why; an empty spool is not.
@@ -30,5 +32,18 @@ func TestStatusOfSpools(t *testing.T) {
 	out.Reset()
 	if err := s.json(&out); err != nil || !strings.Contains(out.String(), `"spool_messages"`) {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// At a hub a site that is away is told by its tickets; what nobody knows is no empty table.
+func TestStatusOfAbsentSites(t *testing.T) {
+	s := &status{counts: &trunklinev1.Counts{Links: []*trunklinev1.LinkCounts{{Site: "lyon", Link: "front-desk", Tickets: 104, Cdrs: 104, CallRows: 104}}}}
+	s.gather(&config.Config{}, wire.Address{})
+	var out strings.Builder
+	s.print(&out, time.Now())
+	for _, want := range []string{"absent", "104", "lyon/front-desk: no running service has it"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s\ndoes not say %q", out.String(), want)
+		}
 	}
 }

@@ -44,6 +44,24 @@ func (f Folder) SiteCreds(file string, sites ...string) error {
 	return err
 }
 
+// Sites are those that a machine's newest credentials are for, the first of them
+// its name.
+func (f Folder) Sites(name string) ([]string, error) {
+	users, err := f.issued(name)
+	if err != nil {
+		return nil, err
+	}
+	sites := []string{name}
+	for _, tag := range users[0].Tags {
+		if s, ok := strings.CutPrefix(tag, tagSite); ok && s != name {
+			sites = append(sites, s)
+		}
+	}
+	return sites, nil
+}
+
+const tagSite = "site:"
+
 func (f Folder) issue(signer nkeys.KeyPair, name, account string, scoped bool, file string, sites ...string) (string, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -63,7 +81,7 @@ func (f Folder) issue(signer nkeys.KeyPair, name, account string, scoped bool, f
 		user.SetScoped(true)
 	}
 	for _, s := range sites {
-		user.Tags.Add("site:" + s)
+		user.Tags.Add(tagSite + s)
 	}
 	token, err := user.Encode(signer)
 	if err != nil {

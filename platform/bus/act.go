@@ -25,9 +25,11 @@ const (
 	ActImport    = "import"
 	ActCollected = "collected"
 	ActRemoved   = "removed"
-	// ActReplay and ActPurge are never a site's: they go to the sink as they are.
-	ActReplay = "replay"
-	ActPurge  = "purge"
+	// These are never a site's: they go to the sink as they are.
+	ActReplay  = "replay"
+	ActPurge   = "purge"
+	ActBackup  = "backup"
+	ActRestore = "restore"
 )
 
 // actOrigin begins the origin of a message that tells of an act.
@@ -99,7 +101,8 @@ func decodeAct(text string) (*trunklinev1.Act, error) {
 	if a.Id == "" || a.What == "" || a.Time == nil {
 		return nil, errors.New("the act has no id, no name or no time")
 	}
-	if a.What == ActReplay || a.What == ActPurge {
+	switch a.What {
+	case ActReplay, ActPurge, ActBackup, ActRestore:
 		return nil, fmt.Errorf("%s is no act of a site", a.What)
 	}
 	return a, nil

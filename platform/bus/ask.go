@@ -27,8 +27,14 @@ func Ask(ctx context.Context, nc *nats.Conn, subject string, question proto.Mess
 		return fmt.Errorf("%s: %w", subject, err)
 	}
 	defer answers.Unsubscribe() //nolint:errcheck // the connection is gone, and with it the subscription
+	flush, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if err := nc.PublishRequest(subject, inbox, body); err != nil {
 		return fmt.Errorf("%s: %w", subject, err)
+	}
+	// A refusal comes before the answer to the flush; without it the wait would be for nobody.
+	if err := nc.FlushWithContext(flush); err == nil && errors.Is(nc.LastError(), nats.ErrPermissionViolation) {
+		return fmt.Errorf("our NATS user may not ask %s: give the credentials of the role operator, nats.creds_file and nats.inbox_prefix", subject)
 	}
 	for ; ; patience = askNext {
 		wait, cancel := context.WithTimeout(ctx, patience)

@@ -132,3 +132,8 @@ func (b *Bus) failed(c *nats.Conn, err error) {
 		b.log.Warn("nats", "error", err)
 	}
 }
+
+// Refused tells whether the server did not let us in with our credentials.
+func Refused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAuthExpired)
+}

@@ -60,6 +60,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Who moves the server of `trunkline run` need not tell the commands.
+func TestCommandsFindTheServer(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                               "nats://127.0.0.1:4222",
+		"listen: 'off'":                  "nats://127.0.0.1:4222",
+		"listen: 127.0.0.1:14222":        "nats://127.0.0.1:14222",
+		"listen: ':14222'":               "nats://127.0.0.1:14222",
+		"listen: '[::]:14222'":           "nats://127.0.0.1:14222",
+		"listen: 10.0.0.1:14222":         "nats://10.0.0.1:14222",
+		"listen: a:1, url: 'nats://b:2'": "nats://b:2",
+		"listen: hub.example:4222, listen_tls: {cert: a, key: b}": "tls://hub.example:4222",
+	} {
+		if c, err := Parse("x.yaml", []byte("nats: {"+text+"}")); err != nil || c.NATS.URL != want {
+			t.Errorf("{%s}: %v, want %s; %v", text, c, want, err)
+		}
+	}
+}
+
 // Each mistake is told with its line and what would be right.
 func TestMistakes(t *testing.T) {
 	for _, tc := range []struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,7 +77,7 @@ func (in *reading) finish(cfg *Config, env []string) error {
 
 func (c *Config) setDefaults() {
 	setDefault(&c.Data, DefaultData)
-	setDefault(&c.NATS.URL, "nats://127.0.0.1:4222")
+	setDefault(&c.NATS.URL, c.NATS.own())
 	setDefault(&c.ClickHouse.Protocol, "native")
 	setDefault(&c.ClickHouse.Database, "trunkline")
 	setDefault(&c.ClickHouse.User, "default")
@@ -89,6 +90,22 @@ func (c *Config) setDefaults() {
 	setDefault(&c.SQL.Listen, "127.0.0.1:8123")
 	c.Metrics.Default = c.Metrics.Listen == ""
 	setDefault(&c.Metrics.Listen, "127.0.0.1:9090")
+}
+
+// own is where the commands reach the server of `trunkline run` on this machine.
+func (n *NATS) own() string {
+	scheme := "nats"
+	if n.ListenTLS != nil {
+		scheme = "tls"
+	}
+	host, port, err := net.SplitHostPort(n.Listen)
+	if err != nil || port == "" || port == "0" || port == "-1" {
+		port = "4222"
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 func setDefault(s *string, value string) {
@@ -171,7 +188,7 @@ func (in *reading) err() error {
 func (in *reading) read(cfg *Config, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return fmt.Errorf("configuration: %w: -c FILE or $TRUNKLINE_CONFIG names another", err)
 	}
 	return in.parse(cfg, file, text)
 }

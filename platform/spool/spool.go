@@ -295,7 +295,11 @@ func (s *Spool) measure(now state) {
 
 func (s *Spool) hubState() string {
 	if away := s.hub.Away(); !away.IsZero() {
-		return "away since " + away.UTC().Format(time.RFC3339)
+		state := "away since " + away.UTC().Format(time.RFC3339)
+		if bus.Refused(s.hub.Conn.LastError()) {
+			state += ", it does not take nats.creds_file: they were revoked, have expired or are another hub's"
+		}
+		return state
 	}
 	return "connected"
 }

@@ -85,6 +85,22 @@ func TestHubRestarts(t *testing.T) {
 	h.compare("lyon", "a", rounds*each)
 }
 
+// A hub that has revoked our credentials is not just away.
+func TestHubRefusesCredentials(t *testing.T) {
+	h := newHub(t, "lyon")
+	p := openSpool(t, t.TempDir(), h.guest("lyon"))
+	h.stop()
+	lyon := h.opts.Users[1]
+	right := lyon.Password
+	lyon.Password = "another"
+	h.start()
+	await(t, "it is said", func() bool { return strings.Contains(p.Note(), "does not take nats.creds_file") })
+	h.stop()
+	lyon.Password = right
+	h.start()
+	await(t, "it is let in again", func() bool { return strings.HasPrefix(p.Note(), "connected") })
+}
+
 // A spool that is opened again hands over what is left, also of a link that the
 // configuration does not have any more.
 func TestReopened(t *testing.T) {

@@ -81,12 +81,7 @@ const avayaTicket = "2026/11/20 09:%02d:%02d,00:01:05,4,01990012%02d,I,201,201,,
 
 // TestStatus shows each link's state and what became of its tickets.
 func TestStatus(t *testing.T) {
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := gone.Addr().String()
-	gone.Close()
+	nobody := freePort(t)
 	folder := t.TempDir()
 	o := newOperator(t, site(
 		`{id: desk, model: avaya-ipoffice, tcp: {listen: "127.0.0.1:0"}}`,

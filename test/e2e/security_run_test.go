@@ -126,6 +126,19 @@ func TestSiteDeliversWithItsOwnCredentials(t *testing.T) {
 		t.Errorf("status: %s", out)
 	}
 
+	if out, err := trunkline(t, "status", "-c", operator, "lion"); err == nil || !strings.Contains(out+err.Error(), "no link of lion") {
+		t.Errorf("the status of a site that nobody knows: %v: %s", err, out)
+	}
+	parser := filepath.Join(t.TempDir(), "parser.yaml")
+	if err := os.WriteFile(parser, []byte(h.yaml("parser")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if out, err := trunkline(t, "status", "-c", parser); err == nil || !strings.Contains(out+err.Error(), "role operator") {
+		t.Errorf("status with a service's credentials: %v: %s", err, out)
+	} else if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("status with a service's credentials is refused after %s", took)
+	}
 	mustTrunkline(t, "replay", "--dry-run", "--site", "lyon", "--from", "2026-01-01", "--to", "2099-01-01", "-c", operator)
 	if out := mustTrunkline(t, "reload", "-c", operator); !strings.Contains(out, "ingest-tcp") {
 		t.Errorf("reload: %s", out)

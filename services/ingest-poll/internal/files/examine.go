@@ -37,7 +37,7 @@ func Examine(ctx context.Context, r *examine.Report, l *link.Link, c *config.Fil
 	}
 	found := ExamineFolder(ctx, r, l, Folders{Source: d, Where: d.dir, Set: set})
 	if c.After != (config.After{}) {
-		if err := writable(d.dir); err != nil {
+		if err := writable(d.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			r.Fail("after", fmt.Sprintf("collected files are to leave %s, which we may not change: %v", d.dir, err), "let the user that runs trunkline write there, or leave out after")
 		}
 	}
@@ -69,7 +69,7 @@ func ExamineFolder(ctx context.Context, r *examine.Report, l *link.Link, f Folde
 	what := "folder " + f.Where
 	entries, err := f.List(ctx)
 	if err != nil {
-		r.Fail(what, err.Error(), "")
+		r.Fail(what, strings.TrimPrefix(err.Error(), what+" "), "")
 		return nil
 	}
 	r.OK(what, counted(len(entries), "file"))
