@@ -446,6 +446,9 @@ func mayUse(have, want jetstream.StreamConfig) error {
 
 // Consumer makes or updates a durable pull consumer.
 func (b *Bus) Consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	// A question that went with its connection is not answered on the next one.
+	ctx, stop := b.whileConnected(ctx)
+	defer stop()
 	c, err := b.consumer(ctx, stream, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s on %s: %w", cfg.Durable, stream, err)

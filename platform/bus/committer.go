@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"trunkline.internal/proto/wire"
 )
 
 // Limits of one atomic batch: the server's, and what a slow line still carries
@@ -23,6 +25,19 @@ const (
 	maxBatchMessages = 1000
 	maxBatchBytes    = 4 << 20
 	commitTimeout    = 15 * time.Second
+	// An answer is lost with the server of a cluster that led the stream: so long a
+	// small commit waits for it before it is tried again.
+	commitPatience = 2 * time.Second
+	slowestLine    = 128 << 10 // bytes a second that a larger one is given more time for
+)
+
+// An atomic batch costs the server some milliseconds, of 2 messages as of 100: it
+// keeps it in files of its own. So a batch that is not full waits until so much
+// time has passed since the last one, and one message alone never does. Nobody
+// waits for a receipt as a PBX does for its ticket.
+const (
+	pace         = 5 * time.Millisecond
+	paceReceipts = 15 * time.Millisecond
 )
 
 // Committer publishes to one stream with an acknowledgement that means disk.
@@ -35,6 +50,9 @@ type Committer struct {
 	queue  chan *commit
 	// timeout of one commit.
 	timeout time.Duration
+	// patience is commitPatience, or more where NATS is slow.
+	patience time.Duration
+	pace     time.Duration
 }
 
 type commit struct {
@@ -46,7 +64,11 @@ type commit struct {
 
 // NewCommitter makes the committer of a stream. Run must run while it is used.
 func (b *Bus) NewCommitter(stream string) *Committer {
-	return &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages), timeout: commitTimeout}
+	c := &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages), timeout: commitTimeout, patience: commitPatience, pace: pace}
+	if stream == wire.StreamCdrs {
+		c.pace = paceReceipts
+	}
+	return c
 }
 
 // ErrRefused marks a message that the stream will never take: a foreign
@@ -107,46 +129,82 @@ func cutBatch(msgs []*nats.Msg) (n, size int) {
 // Run commits until ctx is done. Requests that are queued then get ctx's error.
 func (c *Committer) Run(ctx context.Context) error {
 	var next *commit
+	var began time.Time // of the last commit
 	for {
-		batch, size, count := []*commit(nil), 0, 0
-		if next != nil {
-			batch, size, count, next = append(batch, next), next.size, len(next.msgs), nil
-		} else {
+		first := next
+		next = nil
+		if first == nil {
 			select {
-			case one := <-c.queue:
-				batch, size, count = append(batch, one), one.size, len(one.msgs)
+			case first = <-c.queue:
 			case <-ctx.Done():
 				c.drain(ctx.Err())
 				return nil
 			}
 		}
-		seen := 0
-	gather:
-		for count < maxBatchMessages && size < maxBatchBytes {
-			select {
-			case one := <-c.queue:
-				if count+len(one.msgs) > maxBatchMessages || size+one.size > maxBatchBytes {
-					next = one
-					break gather
-				}
-				batch, size, count = append(batch, one), size+one.size, count+len(one.msgs)
-			default:
-				if seen == count {
-					break gather
-				}
-				// Those who were answered just now have their next ready, if we let
-				// them run: a larger batch shares the same sync.
-				seen = count
-				runtime.Gosched()
-			}
-		}
-		c.commit(ctx, batch)
+		g := gathered{batch: []*commit{first}, count: len(first.msgs), size: first.size}
+		c.gather(ctx, &g, began)
+		next, began = g.next, time.Now()
+		c.commit(ctx, g.batch)
 		if ctx.Err() != nil {
 			if next != nil {
 				next.done <- ctx.Err()
 			}
 			c.drain(ctx.Err())
 			return nil
+		}
+	}
+}
+
+// gathered becomes one batch.
+type gathered struct {
+	batch       []*commit
+	count, size int
+	next        *commit // does not fit, and begins the next one
+}
+
+func (g *gathered) full() bool {
+	return g.next != nil || g.count >= maxBatchMessages || g.size >= maxBatchBytes
+}
+
+func (g *gathered) add(one *commit) {
+	if g.count+len(one.msgs) > maxBatchMessages || g.size+one.size > maxBatchBytes {
+		g.next = one
+		return
+	}
+	g.batch, g.count, g.size = append(g.batch, one), g.count+len(one.msgs), g.size+one.size
+}
+
+// gather takes along what is queued, and what comes until the pace allows a batch.
+func (c *Committer) gather(ctx context.Context, g *gathered, began time.Time) {
+	seen := 0
+	var due <-chan time.Time
+	for !g.full() {
+		select {
+		case one := <-c.queue:
+			g.add(one)
+			continue
+		default:
+		}
+		if seen != g.count {
+			// Those who were answered just now have their next ready, if we let
+			// them run: a larger batch shares the same sync.
+			seen = g.count
+			runtime.Gosched()
+			continue
+		}
+		left := c.pace - time.Since(began)
+		if g.count == 1 || left <= 0 {
+			return
+		}
+		if due == nil {
+			due = time.After(left)
+		}
+		select {
+		case one := <-c.queue:
+			g.add(one)
+		case <-due:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -172,9 +230,11 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 			return
 		}
 		msgs := distinct(batch)
-		err := c.publish(ctx, msgs)
+		limit := min(c.patience+time.Duration(sizeOf(batch))*time.Second/slowestLine, c.timeout)
+		err := c.publish(ctx, msgs, limit)
 		switch {
 		case err == nil:
+			c.patience = max(c.patience/2, min(commitPatience, c.timeout))
 			m := c.bus.metrics
 			m.commits.WithLabelValues(c.stream).Inc()
 			m.committed.WithLabelValues(c.stream).Add(float64(len(msgs)))
@@ -183,6 +243,11 @@ func (c *Committer) commit(ctx context.Context, batch []*commit) {
 		case ctx.Err() != nil:
 			answer(batch, ctx.Err())
 			return
+		case limit < c.timeout && errors.Is(err, context.DeadlineExceeded):
+			// If it came through all the same, the next one is told to be a duplicate.
+			c.patience = min(2*c.patience, c.timeout)
+			c.bus.metrics.retries.WithLabelValues(c.stream, retryReason(err)).Inc()
+			continue
 		case len(msgs) > 1 && mayFitApart(err):
 			c.apart(ctx, batch)
 			return
@@ -283,6 +348,8 @@ var (
 	errIncompleteBatch = errors.New("the batch did not arrive whole")
 )
 
+var errAway = errors.New("NATS is away")
+
 // Headers of ADR-50's atomic batch publish.
 const (
 	headerBatchID       = "Nats-Batch-Id"
@@ -298,10 +365,17 @@ func batchID() string {
 	return n.Next()
 }
 
-func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg) error {
+func sizeOf(batch []*commit) (n int) {
+	for _, one := range batch {
+		n += one.size
+	}
+	return n
+}
+
+func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg, limit time.Duration) error {
 	ctx, disconnect := c.bus.whileConnected(ctx)
 	defer disconnect()
-	ctx, stop := context.WithTimeout(ctx, c.timeout)
+	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -381,6 +455,8 @@ func classify(err error) error {
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrBadHeaderMsg),
 		errors.Is(err, nats.ErrPermissionViolation):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return errAway
 	}
 	return err
 }

@@ -26,7 +26,7 @@ func TestCommitterKeepsAPublishTogether(t *testing.T) {
 	for _, msgs := range [][]*nats.Msg{{message(1, "a")}, {message(2, "b"), message(3, "c"), message(4, "d")}} {
 		batch = append(batch, &commit{ctx: t.Context(), msgs: msgs, done: make(chan error, 1)})
 	}
-	if err := c.publish(t.Context(), []*nats.Msg{message(1, "a")}); err != nil {
+	if err := c.publish(t.Context(), []*nats.Msg{message(1, "a")}, c.timeout); err != nil {
 		t.Fatal(err)
 	}
 	c.commit(t.Context(), batch)

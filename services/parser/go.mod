@@ -9,6 +9,7 @@ require trunkline.internal/pbx v0.0.0
 require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/prometheus/client_golang v1.25.0
+	golang.org/x/sync v0.24.0
 	golang.org/x/text v0.43.0
 	google.golang.org/protobuf v1.36.12
 	trunkline.internal/platform v0.0.0-00010101000000-000000000000

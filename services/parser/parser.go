@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
 	"trunkline.internal/pbx"
@@ -74,9 +75,10 @@ const (
 	pullMessages  = 1000
 	pullBytes     = 4 << 20
 	pullWait      = 500 * time.Millisecond
-	// inFlight bounds the messages that wait for their receipts' commit: enough
-	// that a commit gathers a full batch.
-	inFlight = 128
+	// inFlight bounds the messages that wait for their receipts' commit, and
+	// inFlightBytes their bytes: enough that a commit gathers a full batch.
+	inFlight      = 256
+	inFlightBytes = 8 << 20
 	// grace is how long answers may take after the end was asked for.
 	grace = 20 * time.Second
 	// attempts is how often a message may be begun without an answer.
@@ -96,11 +98,13 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.grace, cancel) })()
 	work := make(chan jetstream.Msg)
+	room := semaphore.NewWeighted(inFlightBytes)
 	var workers sync.WaitGroup
 	for range inFlight {
 		workers.Go(func() {
 			for msg := range work {
 				s.answer(answering, msg)
+				room.Release(weight(msg))
 			}
 		})
 	}
@@ -109,7 +113,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	ready = sync.OnceFunc(ready)
 	back := bus.Backoff{Max: 10 * time.Second}
 	for ctx.Err() == nil {
-		err := s.pull(ctx, work, func() {
+		err := s.pull(ctx, room, work, func() {
 			back.Reset()
 			ready()
 			s.SetHealth("parser", nil)
@@ -119,13 +123,16 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		}
 		s.metrics.pullErrors.Inc()
 		s.SetHealth("parser", err)
-		back.Wait(ctx)
+		s.Bus.Wait(ctx, &back)
 	}
 	return nil
 }
 
+// weight is what a message takes of inFlightBytes: its own bytes, and it must fit.
+func weight(msg jetstream.Msg) int64 { return min(int64(len(msg.Data())), inFlightBytes) }
+
 // pull hands over messages until ctx is done or the consumer is lost.
-func (s *Service) pull(ctx context.Context, work chan<- jetstream.Msg, started func()) error {
+func (s *Service) pull(ctx context.Context, room *semaphore.Weighted, work chan<- jetstream.Msg, started func()) error {
 	consumer, err := s.Bus.Consumer(ctx, wire.StreamTickets, jetstream.ConsumerConfig{
 		Durable: wire.ConsumerParser, Description: "tickets on their way to CDRs",
 		AckWait: ackWait, MaxAckPending: maxAckPending,
@@ -143,6 +150,10 @@ func (s *Service) pull(ctx context.Context, work chan<- jetstream.Msg, started f
 			return err
 		}
 		for msg := range pulled.Messages() {
+			// All that was pulled is answered, also behind ctx's end.
+			if err := room.Acquire(context.WithoutCancel(ctx), weight(msg)); err != nil {
+				return err
+			}
 			work <- msg
 		}
 		if err := pulled.Error(); err != nil {

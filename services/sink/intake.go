@@ -61,7 +61,7 @@ func (in *intake) run(ctx context.Context, ready func(), free <-chan *batch.Batc
 			told = true
 			in.log.Warn("receipts cannot be read from nats", "error", err)
 		}
-		if back.Wait(ctx) != nil {
+		if in.bus.Wait(ctx, &back) != nil {
 			break
 		}
 	}

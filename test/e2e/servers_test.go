@@ -42,7 +42,7 @@ type servers struct{ ftp, sftp string }
 func (s *servers) ftpAddr(t *testing.T) string {
 	t.Helper()
 	if s.ftp == "" {
-		s.ftp = vsftpd(t, t.TempDir())
+		s.ftp = kit.Vsftpd(t, t.TempDir(), db.Password())
 	}
 	return s.ftp
 }
@@ -118,34 +118,13 @@ func (d *delivery) put(t *testing.T, n int) {
 	}
 	said := ""
 	kit.Await(t, d.String()+" takes a file", func() bool {
-		cmd := exec.CommandContext(t.Context(), program(t, line[0]), line[1:]...)
+		cmd := exec.CommandContext(t.Context(), kit.Program(t, line[0]), line[1:]...)
 		cmd.Env = append(os.Environ(), "LFTP_PASSWORD="+db.Password(), "SSH_ASKPASS="+filepath.Join(dir, "ask"), "SSH_ASKPASS_REQUIRE=force", "HOME="+dir, "LC_ALL=C")
 		out, err := cmd.CombinedOutput()
 		said = fmt.Sprintf("%s%v", out, err)
 		// tftp tells of a refusal, and ends with 0 all the same.
 		return err == nil && (d.wire != catalogue.TFTP || len(out) == 0)
 	}, func() string { return said })
-}
-
-// vsftpd runs a private FTP server. It has one user, ftp, with the database's
-// password.
-func vsftpd(t *testing.T, root string) (addr string) {
-	t.Helper()
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "passwords"), db.Password()+"\n", 0o600)
-	empty := filepath.Join(dir, "empty")
-	if err := os.Mkdir(empty, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return private(t, listens, func(port string) *exec.Cmd {
-		conf := filepath.Join(dir, "vsftpd.conf")
-		writeFile(t, conf, strings.Join([]string{
-			"listen=YES", "listen_address=127.0.0.1", "listen_port=" + port, "background=NO", "run_as_launching_user=YES",
-			"anonymous_enable=YES", "local_enable=NO", "secure_email_list_enable=YES", "email_password_file=" + filepath.Join(dir, "passwords"),
-			"anon_root=" + root, "secure_chroot_dir=" + empty, "seccomp_sandbox=NO", "delay_failed_login=0", "xferlog_enable=NO", "vsftpd_log_file=" + filepath.Join(dir, "log"),
-		}, "\n")+"\n", 0o600)
-		return exec.Command(program(t, "vsftpd"), conf)
-	})
 }
 
 // sshd runs a private SSH server, and tells in YAML how we log in: as the user who
@@ -165,7 +144,7 @@ func sshd(t *testing.T) (login string) {
 	dir := t.TempDir()
 	host, mine := filepath.Join(dir, "host"), filepath.Join(dir, "mine")
 	for _, file := range []string{host, mine} {
-		if out, err := exec.Command(program(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+		if out, err := exec.Command(kit.Program(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
 			t.Fatalf("ssh-keygen: %v: %s", err, out)
 		}
 	}
@@ -173,13 +152,13 @@ func sshd(t *testing.T) (login string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := private(t, listens, func(port string) *exec.Cmd {
+	addr := kit.Private(t, kit.Listens, func(port string) *exec.Cmd {
 		conf := filepath.Join(dir, "sshd_config")
 		writeFile(t, conf, strings.Join([]string{
 			"Port " + port, "ListenAddress 127.0.0.1", "HostKey " + host, "PidFile none", "UsePAM no", "StrictModes no", "PermitRootLogin yes",
 			"AuthorizedKeysFile " + mine + ".pub", "Subsystem sftp internal-sftp", "MaxStartups 100",
 		}, "\n")+"\n", 0o600)
-		return exec.Command(program(t, "sshd"), "-D", "-e", "-f", conf)
+		return exec.Command(kit.Program(t, "sshd"), "-D", "-e", "-f", conf)
 	})
 	return fmt.Sprintf("addr: %q, user: %q, key_file: %q, host_key: %q", addr, me.Username, mine, strings.TrimSpace(string(public)))
 }
@@ -192,56 +171,9 @@ func tftpd(t *testing.T, root string) (addr string) {
 			t.Fatal(err)
 		}
 	}
-	return private(t, answersTFTP, func(port string) *exec.Cmd {
-		return exec.Command(program(t, "in.tftpd"), "--foreground", "--address", "127.0.0.1:"+port, "--user", "nobody", "--secure", root)
+	return kit.Private(t, answersTFTP, func(port string) *exec.Cmd {
+		return exec.Command(kit.Program(t, "in.tftpd"), "--foreground", "--address", "127.0.0.1:"+port, "--user", "nobody", "--secure", root)
 	})
-}
-
-// private starts a server until the test ends. command makes its command for a
-// port; another one is tried where somebody was faster. ask tells whether it is up.
-func private(t *testing.T, ask func(addr string) bool, command func(port string) *exec.Cmd) (addr string) {
-	t.Helper()
-	var said strings.Builder
-	for range 5 {
-		addr := freePort(t)
-		_, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := command(port)
-		said.Reset()
-		cmd.Stdout, cmd.Stderr = &said, &said
-		// A group of its own: its sessions end with it.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			cmd.Wait()
-		}()
-		stop := func() {
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-ended
-		}
-		if comesUp(ask, addr, ended) {
-			t.Cleanup(stop)
-			return addr
-		}
-		stop()
-	}
-	t.Fatalf("the server does not start: %s", said.String())
-	return ""
-}
-
-// listens tells whether somebody takes connections.
-func listens(addr string) bool {
-	conn, err := net.Dial("tcp", addr)
-	if err == nil {
-		conn.Close()
-	}
-	return err == nil
 }
 
 // answersTFTP tells whether somebody answers a request for a file, from whatever
@@ -262,33 +194,6 @@ func answersTFTP(addr string) bool {
 	_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	_, _, err = conn.ReadFrom(make([]byte, 600))
 	return err == nil
-}
-
-func comesUp(ask func(addr string) bool, addr string, ended <-chan struct{}) bool {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		if ask(addr) {
-			return true
-		}
-		select {
-		case <-ended:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return false
-}
-
-// program finds a program of the distribution.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
-		p := filepath.Join(dir, name)
-		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
-			return p
-		}
-	}
-	t.Fatalf("%s is missing: run make servers", name)
-	return ""
 }
 
 func writeFile(t *testing.T, name, text string, mode os.FileMode) {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"trunkline.internal/test/kit"
 )
 
 // often is how every server is asked.
@@ -153,7 +155,7 @@ func sftpGreeting(t *testing.T) *storm {
 func sftpLogin(t *testing.T) *storm {
 	wire, g := anSFTP(t, smdr(longAgo, 0, 5), func(int) gust { return gust{} })
 	other := filepath.Join(t.TempDir(), "other")
-	if out, err := exec.Command(program(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", other).CombinedOutput(); err != nil {
+	if out, err := exec.Command(kit.Program(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", other).CombinedOutput(); err != nil {
 		t.Fatalf("ssh-keygen: %v: %s", err, out)
 	}
 	wire = regexp.MustCompile(`key_file: "[^"]+"`).ReplaceAllString(wire, fmt.Sprintf("key_file: %q", other))
