@@ -13,7 +13,7 @@ TOOLS := bin/tools
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish chaos
+.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish chaos scale rolling
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ bench-publish: engine ## measure durable publishing beside `nats bench`, and how
 
 chaos: engine servers ## break everything at random, TRUNKLINE_CHAOS_FAULTS times, and count
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" TRUNKLINE_CHAOS_FAULTS=$${TRUNKLINE_CHAOS_FAULTS:-10000} go test -v -count=1 -timeout 3h -run TestChaos ./test/chaos
+
+scale: engine ## a hub and a thousand sites on this machine, measured
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" TRUNKLINE_SCALE=1 go test -v -count=1 -timeout 20m -run TestScale ./test/scale
+
+rolling: engine ## two of every service on three NATS servers, restarted in turn for 10 minutes
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" TRUNKLINE_SCALE=1 go test -v -count=1 -timeout 30m -run TestRollingCluster ./test/scale
 
 fuzz: engine ## run each fuzz target for FUZZTIME
 	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)

@@ -130,9 +130,6 @@ func (d *Daemon) Running() bool {
 // Log is the end of what it said.
 func (d *Daemon) Log() string { return d.log.last(keptLog) }
 
-// Ready tells whether it says that it is.
-func (d *Daemon) Ready() bool { return answers("http://" + d.Metrics + "/readyz") }
-
 func answers(url string) bool {
 	client := http.Client{Timeout: 2 * time.Second}
 	res, err := client.Get(url)
@@ -188,18 +185,14 @@ func processCPU(pid int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// Memory is what it has resident, and PeakMemory the most that it had since its
-// start, in bytes.
-func (d *Daemon) Memory() int     { return d.status("VmRSS:") }
-func (d *Daemon) PeakMemory() int { return d.status("VmHWM:") }
-
-func (d *Daemon) status(key string) int {
+// Memory is what it has resident, in bytes.
+func (d *Daemon) Memory() int {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(d.Pid()) + "/status")
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == key {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
 			kib, _ := strconv.Atoi(f[1])
 			return kib << 10
 		}

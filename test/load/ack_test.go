@@ -34,9 +34,11 @@ func BenchmarkAcknowledge(b *testing.B) {
 		}
 		commits, committed := run.Metric("trunkline_commits_total", `"TICKETS"`), run.Metric("trunkline_commit_messages_total", `"TICKETS"`)
 		profile(b, run.Metrics, seconds*time.Second)
+		cpu := run.Metric("process_cpu_seconds_total", "")
 		all, began := run.Metric(metric+"_count", ""), time.Now()
 		pbxs.send(b, each, seconds)
 		took := time.Since(began)
+		b.ReportMetric((run.Metric("process_cpu_seconds_total", "")-cpu)/took.Seconds(), "cores")
 		run.Await("SELECT count() FROM trunkline.calls", pbxs.sent)
 		b.ReportMetric(each*seconds*links/took.Seconds(), "tickets/s")
 		b.ReportMetric((run.Metric("trunkline_commit_messages_total", `"TICKETS"`)-committed)/(run.Metric("trunkline_commits_total", `"TICKETS"`)-commits), "messages/commit")
