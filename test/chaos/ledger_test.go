@@ -244,7 +244,7 @@ func (c *chaos) excuse(p *pbx, conn *connection) string {
 		return "reader killed"
 	case p.via != nil && p.via.wasCut(conn.addr, from, to):
 		return "line cut"
-	case c.happened(p.readers, "gave up", from, to):
+	case c.happened(p.readers, "gave up", from, to.Add(stopWithin)):
 		return "reader could not publish before its end, and said so"
 	}
 	return ""
