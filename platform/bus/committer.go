@@ -37,7 +37,7 @@ const (
 // waits for a receipt as a PBX does for its ticket.
 const (
 	pace         = 5 * time.Millisecond
-	paceReceipts = 15 * time.Millisecond
+	paceReceipts = 40 * time.Millisecond
 )
 
 // Committer publishes to one stream with an acknowledgement that means disk.
