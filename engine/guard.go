@@ -95,7 +95,7 @@ var readerSettings = []string{
 // ignoredSettings are what clients send of their own accord, and what the front decides for readers.
 var ignoredSettings = []string{
 	"allow_experimental_analyzer", "async_insert", "connect_timeout", "distributed_product_mode", "insert_quorum", "load_balancing", "log_comment",
-	"log_queries", "max_block_size", "max_concurrent_queries_for_user", "max_insert_block_size", "max_memory_usage", "max_query_size",
+	"log_queries", "max_block_size", "max_bytes_before_external_group_by", "max_bytes_before_external_sort", "max_concurrent_queries_for_user", "max_insert_block_size", "max_memory_usage", "max_query_size",
 	"max_threads", "priority", "receive_timeout", "select_sequential_consistency", "send_timeout", "use_query_cache", "wait_for_async_insert",
 }
 

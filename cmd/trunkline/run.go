@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -72,6 +73,11 @@ const memory = 768 << 20
 
 func run(ctx context.Context, out io.Writer, f runFlags) error {
 	service.LimitMemory(memory)
+	if os.Getenv("GOGC") == "" {
+		// Within the bound garbage is collected rarely: on a small machine tickets
+		// wait for each round.
+		debug.SetGCPercent(400)
+	}
 	var demo *demo
 	cfg, err := loadRun(f)
 	if err != nil {

@@ -38,14 +38,10 @@ import (
 var DefaultConfig = config.DefaultFile
 
 // LimitMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches
-// give way before the machine does. Within the bound garbage is collected rarely,
-// unless GOGC says how often: on small machines a ticket waits for each round.
+// give way before the machine does.
 func LimitMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(bytes)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
 	}
 }
 
