@@ -5,7 +5,10 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"trunkline.internal/proto/wire"
 )
@@ -68,5 +71,28 @@ func TestCommitterWithAForeignSubject(t *testing.T) {
 	}
 	if got := stored(t, b, wire.StreamTickets); got != 2 {
 		t.Errorf("%d messages, want 2", got)
+	}
+}
+
+// A batch that is not full keeps the pace; one message alone and a full batch go at
+// once.
+func TestCommitterKeepsAPace(t *testing.T) {
+	for _, c := range []struct {
+		queued int
+		waits  bool
+	}{{0, false}, {1, true}, {maxBatchMessages - 1, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			one := func() *commit { return &commit{msgs: []*nats.Msg{message(1, "a")}, size: 1} }
+			committer := &Committer{queue: make(chan *commit, maxBatchMessages), pace: pace}
+			for range c.queued {
+				committer.queue <- one()
+			}
+			g, began := gathered{}, time.Now()
+			g.add(one())
+			committer.gather(t.Context(), &g, began)
+			if waited := time.Since(began) == pace; waited != c.waits || g.count != 1+c.queued {
+				t.Errorf("%d queued: %d are gathered after %s", c.queued, g.count, time.Since(began))
+			}
+		})
 	}
 }

@@ -206,7 +206,7 @@ func TestRestarts(t *testing.T) {
 			s.nats.kill()
 			s.startNATS()
 			flows(t)
-			s.hurry()
+			kit.Hurry(t, "nats://"+s.natsAddr)
 		}},
 		{"ClickHouse", func(t *testing.T) {
 			s.engine.stop()

@@ -13,11 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"trunkline.internal/engine"
-	"trunkline.internal/proto/wire"
 	"trunkline.internal/test/kit"
 )
 
@@ -109,32 +105,6 @@ func (s *stack) service(name, sites string) *process {
 func (p *process) ready() {
 	p.t.Helper()
 	kit.Await(p.t, strings.Join(p.cmd.Args, " ")+" is ready", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK }, p.Log)
-}
-
-// hurry makes what was delivered to nobody come again within a second, and not
-// within a minute or two.
-func (s *stack) hurry() {
-	s.t.Helper()
-	conn, err := nats.Connect("nats://" + s.natsAddr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for stream, consumer := range map[string]string{wire.StreamTickets: wire.ConsumerParser, wire.StreamCdrs: wire.ConsumerSink} {
-		c, err := js.Consumer(s.t.Context(), stream, consumer)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		cfg := c.CachedInfo().Config
-		cfg.AckWait = time.Second
-		if _, err := js.UpdateConsumer(s.t.Context(), stream, cfg); err != nil {
-			s.t.Fatal(err)
-		}
-	}
 }
 
 // query asks the engine as a reader.
