@@ -225,13 +225,8 @@ func owner() string {
 	return host + " " + strconv.Itoa(os.Getpid())
 }
 
-// trimEvery is how often the streams are looked at.
-const trimEvery = 30 * time.Second
-
 func (s *Service) trim(ctx context.Context) {
 	t := &trim.Trimmer{JS: s.deps.Bus.JS, Log: s.deps.Log, Metrics: s.metrics, Tell: s.tell}
-	tick := time.NewTicker(trimEvery)
-	defer tick.Stop()
 	for told := false; ; {
 		if err := t.Tick(ctx); err == nil {
 			told = false
@@ -241,7 +236,7 @@ func (s *Service) trim(ctx context.Context) {
 		}
 		s.intake.settle()
 		select {
-		case <-tick.C:
+		case <-time.After(t.Next()):
 		case <-ctx.Done():
 			return
 		}

@@ -24,6 +24,14 @@ const (
 	low  = 0.6
 )
 
+// A stream that fills up is looked at more often: a burst must not wait for room
+// that ClickHouse has long confirmed.
+const (
+	every      = 30 * time.Second
+	everyAbove = 5 * time.Second // above low
+	everyFull  = time.Second     // above high, where what is confirmed may not have sufficed
+)
+
 // Trimmer looks at both streams at each Tick.
 type Trimmer struct {
 	JS      jetstream.JetStream
@@ -38,6 +46,19 @@ type Trimmer struct {
 	samples []sample
 	// parsed is up to where the tickets are confirmed.
 	parsed uint64
+	// fullest is the part of its size that the fuller stream had at the last Tick.
+	fullest float64
+}
+
+// Next is how long after a Tick the next one is due.
+func (t *Trimmer) Next() time.Duration {
+	switch {
+	case t.fullest > high:
+		return everyFull
+	case t.fullest > low:
+		return everyAbove
+	}
+	return every
 }
 
 // sample says: the receipts of the tickets up to tickets stand at or before
@@ -50,6 +71,7 @@ const maxSamples = 512
 
 // Tick trims what is due.
 func (t *Trimmer) Tick(ctx context.Context) error {
+	t.fullest = 0
 	parser, err := t.floor(ctx, wire.StreamTickets, wire.ConsumerParser)
 	if err != nil {
 		return err
@@ -163,6 +185,9 @@ func (t *Trimmer) trim(ctx context.Context, name string, confirmed uint64) error
 		return fmt.Errorf("stream %s: %w", name, err)
 	}
 	info := s.CachedInfo()
+	if limit := info.Config.MaxBytes; limit > 0 {
+		t.fullest = max(t.fullest, float64(info.State.Bytes)/float64(limit))
+	}
 	end := target(info, confirmed)
 	if end <= info.State.FirstSeq {
 		return nil

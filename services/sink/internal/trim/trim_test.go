@@ -132,7 +132,14 @@ func TestTrim(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	due := func(what string, want time.Duration) {
+		t.Helper()
+		if got := trimmer.Next(); got != want {
+			t.Errorf("%s: looked at again after %s, want %s", what, got, want)
+		}
+	}
 	tick() // without consumers
+	due("empty", 30*time.Second)
 	tickets := newLine(t, b, wire.StreamTickets, wire.ConsumerParser, wire.Address{Model: "m", Site: "s", Link: "l"}.TicketSubject())
 	cdrs := newLine(t, b, wire.StreamCdrs, wire.ConsumerSink, wire.Address{Model: "m", Site: "s", Link: "l"}.CdrSubject())
 	want := func(what string, firstTicket, firstCdr uint64) {
@@ -144,6 +151,7 @@ func TestTrim(t *testing.T) {
 	tickets.publish(90)
 	tick()
 	want("nothing parsed", 1, 0)
+	due("full", time.Second)
 	told("trunkline_sink_unparsed_messages", 90)
 
 	cdrs.publish(90)
@@ -171,6 +179,8 @@ func TestTrim(t *testing.T) {
 	if f := tickets.first(); f < 30 || f > 36 {
 		t.Errorf("tickets begin at %d after a trim to 60 %%", f)
 	}
+	tick()
+	due("receipts at 80 %", 5*time.Second)
 	if f := cdrs.first(); f != 11 {
 		t.Errorf("receipts begin at %d, though the stream was at 80 %%", f)
 	}
