@@ -28,14 +28,15 @@ func (l *library) open(args []string) (*conn, error) {
 		argv[i] = cbytes(&pin, append([]byte(a), 0))
 	}
 	pin.Pin(&argv[0])
-	p := l.connect(int32(len(args)), unsafe.Pointer(&argv[0]))
+	var p unsafe.Pointer
+	calling(func() { p = l.connect(int32(len(args)), unsafe.Pointer(&argv[0])) })
 	if p == nil {
 		return nil, errConnect
 	}
 	return &conn{lib: l, ptr: uintptr(p), handle: *(*uintptr)(p)}, nil
 }
 
-func (c *conn) close() { c.lib.closeConn(c.ptr) }
+func (c *conn) close() { calling(func() { c.lib.closeConn(c.ptr) }) }
 
 // param is the value of a {name:Type} in a statement, written as in a tab-separated field.
 type param struct{ name, value string }
@@ -50,8 +51,11 @@ func (c *conn) exec(sql, format string, params ...param) ([]byte, summary, error
 	l := c.lib
 	var pin runtime.Pinner
 	p := cparams(&pin, params)
-	r := l.query(c.handle, cstring(&pin, sql), uintptr(len(sql)), cstring(&pin, format), uintptr(len(format)),
-		p.names, p.nameLens, p.values, p.valueLens, uintptr(len(params)))
+	var r uintptr
+	calling(func() {
+		r = l.query(c.handle, cstring(&pin, sql), uintptr(len(sql)), cstring(&pin, format), uintptr(len(format)),
+			p.names, p.nameLens, p.values, p.valueLens, uintptr(len(params)))
+	})
 	pin.Unpin()
 	defer l.resultDestroy(r)
 	if msg := l.resultError(r); msg != "" {
@@ -158,11 +162,14 @@ func (c *conn) insert(sql, format string, params []param) (*insert, error) {
 	l := c.lib
 	var pin runtime.Pinner
 	p := cparams(&pin, params)
-	s := l.insert(c.handle, cstring(&pin, sql), uintptr(len(sql)), cstring(&pin, format), uintptr(len(format)),
-		p.names, p.nameLens, p.values, p.valueLens, uintptr(len(params)))
+	var s uintptr
+	calling(func() {
+		s = l.insert(c.handle, cstring(&pin, sql), uintptr(len(sql)), cstring(&pin, format), uintptr(len(format)),
+			p.names, p.nameLens, p.values, p.valueLens, uintptr(len(params)))
+	})
 	pin.Unpin()
 	if msg := l.insertError(s); msg != "" {
-		l.insertDestroy(s)
+		calling(func() { l.insertDestroy(s) })
 		return nil, parseException(msg)
 	}
 	return &insert{lib: l, stream: s}, nil
@@ -176,13 +183,16 @@ func (i *insert) append(data []byte) bool {
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	return i.lib.insertAppend(i.stream, cbytes(&pin, data), uintptr(len(data))) == 0
+	var failed int32
+	calling(func() { failed = i.lib.insertAppend(i.stream, cbytes(&pin, data), uintptr(len(data))) })
+	return failed == 0
 }
 
 // commit ends the data and returns when the engine has stored them.
 func (i *insert) commit() (summary, error) {
 	l := i.lib
-	r := l.insertDone(i.stream)
+	var r uintptr
+	calling(func() { r = l.insertDone(i.stream) })
 	defer l.resultDestroy(r)
 	if msg := l.resultError(r); msg != "" {
 		return summary{}, parseException(msg)
@@ -191,7 +201,7 @@ func (i *insert) commit() (summary, error) {
 }
 
 // close frees the insert and gives up what was not committed.
-func (i *insert) close() { i.lib.insertDestroy(i.stream) }
+func (i *insert) close() { calling(func() { i.lib.insertDestroy(i.stream) }) }
 
 // cbytes gives C a pointer to b, which stays put until pin lets go.
 func cbytes(pin *runtime.Pinner, b []byte) unsafe.Pointer {
