@@ -70,7 +70,7 @@ func sole(c *bus.Config) { c.Sole = true }
 // abandon takes the next ticket message and dies of it.
 func (r *running) abandon(t *testing.T) {
 	t.Helper()
-	c, err := r.Consumer(t.Context(), wire.StreamTickets, jetstream.ConsumerConfig{Durable: wire.ConsumerParser, AckWait: ackWait})
+	c, err := r.Consumer(t.Context(), wire.StreamTickets, jetstream.ConsumerConfig{Durable: wire.ConsumerParser, AckWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

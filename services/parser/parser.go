@@ -68,13 +68,10 @@ func New(d Deps) (*Service, error) {
 }
 
 const (
-	ackWait = time.Minute
 	// maxAckPending also counts what waits for its link's settings. Where it is
 	// reached nobody's tickets are delivered any more, so it is large.
 	maxAckPending = 100_000
 	pullMessages  = 1000
-	pullBytes     = 4 << 20
-	pullWait      = 500 * time.Millisecond
 	// inFlight bounds the messages that wait for their receipts' commit, and
 	// inFlightBytes their bytes: enough that a commit gathers a full batch.
 	inFlight      = 256
@@ -97,23 +94,39 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	answering, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.grace, cancel) })()
+	in := &bus.Intake{
+		Bus: s.Bus, Stream: wire.StreamTickets, Consumer: wire.ConsumerParser, Description: "tickets on their way to CDRs",
+		Pull: pullMessages, MaxAckPending: maxAckPending,
+	}
 	work := make(chan jetstream.Msg)
 	room := semaphore.NewWeighted(inFlightBytes)
 	var workers sync.WaitGroup
 	for range inFlight {
 		workers.Go(func() {
 			for msg := range work {
-				s.answer(answering, msg)
-				room.Release(weight(msg))
+				weight := min(int64(len(msg.Data())), inFlightBytes)
+				if room.Acquire(context.WithoutCancel(ctx), weight) == nil { // which does not end
+					s.answer(answering, msg)
+					room.Release(weight)
+				}
+				in.Done(msg)
 			}
 		})
 	}
-	defer workers.Wait()
-	defer close(work)
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	kept := make(chan struct{})
+	go func() { defer close(kept); in.Keep(keeping) }()
+	defer func() {
+		close(work)
+		workers.Wait()
+		stopKeeping()
+		<-kept
+	}()
 	ready = sync.OnceFunc(ready)
 	back := bus.Backoff{Max: 10 * time.Second}
 	for ctx.Err() == nil {
-		err := s.pull(ctx, room, work, func() {
+		err := in.Run(ctx, work, func(c jetstream.Consumer) {
+			s.begun.Store(bus.Begun(c))
 			back.Reset()
 			ready()
 			s.SetHealth("parser", nil)
@@ -126,41 +139,6 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		s.Bus.Wait(ctx, &back)
 	}
 	return nil
-}
-
-// weight is what a message takes of inFlightBytes: its own bytes, and it must fit.
-func weight(msg jetstream.Msg) int64 { return min(int64(len(msg.Data())), inFlightBytes) }
-
-// pull hands over messages until ctx is done or the consumer is lost.
-func (s *Service) pull(ctx context.Context, room *semaphore.Weighted, work chan<- jetstream.Msg, started func()) error {
-	consumer, err := s.Bus.Consumer(ctx, wire.StreamTickets, jetstream.ConsumerConfig{
-		Durable: wire.ConsumerParser, Description: "tickets on their way to CDRs",
-		AckWait: ackWait, MaxAckPending: maxAckPending,
-	})
-	if err != nil {
-		return err
-	}
-	s.begun.Store(bus.Begun(consumer))
-	started()
-	for ctx.Err() == nil {
-		// A pull is never cut short: what the server has sent for it would wait
-		// for its acknowledgement to time out.
-		pulled, err := consumer.Fetch(pullMessages, jetstream.FetchMaxBytes(pullBytes), jetstream.FetchMaxWait(pullWait))
-		if err != nil {
-			return err
-		}
-		for msg := range pulled.Messages() {
-			// All that was pulled is answered, also behind ctx's end.
-			if err := room.Acquire(context.WithoutCancel(ctx), weight(msg)); err != nil {
-				return err
-			}
-			work <- msg
-		}
-		if err := pulled.Error(); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // watchLinks returns when the settings of all known links are there, and goes
@@ -251,7 +229,7 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 		err = s.Cdrs.Publish(ctx, receipt...)
 	}
 	if err != nil {
-		// Not answered: it comes again after AckWait.
+		// Not answered: it comes again soon.
 		s.metrics.failures.Inc()
 		s.Log.Warn("receipt not published", "site", m.Site, "link", m.Link, "error", err)
 		return
@@ -303,7 +281,7 @@ func (s *Service) tell(ctx context.Context, msg jetstream.Msg, m *bus.TicketMess
 		err = s.Cdrs.Publish(ctx, receipt)
 	}
 	if err != nil {
-		// Not answered: it comes again after AckWait.
+		// Not answered: it comes again soon.
 		s.metrics.failures.Inc()
 		s.Log.Warn("act not published", "site", m.Site, "link", m.Link, "error", err)
 		return
@@ -335,7 +313,7 @@ func (s *Service) wait(msg jetstream.Msg, m *bus.TicketMessage, l *link, deliver
 	})
 	delay := min(time.Second<<min(delivered, 6), time.Minute)
 	if err := msg.NakWithDelay(delay); err != nil {
-		s.metrics.failures.Inc() // comes again after AckWait
+		s.metrics.failures.Inc() // comes again soon
 	}
 }
 

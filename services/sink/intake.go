@@ -10,16 +10,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"trunkline.internal/platform/bus"
-	"trunkline.internal/proto/wire"
 	"trunkline.internal/services/sink/internal/batch"
 	"trunkline.internal/services/sink/internal/metrics"
 )
 
-// Bounds of a pull; at the end of the sink the last one is waited for.
+// Bounds of what is asked for at once, and of what all sinks may hold.
 const (
-	pullMessages = 5000
-	pullBytes    = 4 << 20
-	pullWait     = 500 * time.Millisecond
+	pullMessages  = 5000
+	maxAckPending = 100_000
 )
 
 // laterDelay is when a receipt of a newer schema is looked at again.
@@ -27,7 +25,7 @@ const laterDelay = 30 * time.Second
 
 // intake reads the stream of receipts into batches.
 type intake struct {
-	bus     *bus.Bus
+	*bus.Intake
 	log     *slog.Logger
 	metrics *metrics.Metrics
 	health  func(error)
@@ -37,7 +35,7 @@ type intake struct {
 
 // run reads until ctx is done and everything read is handed on.
 func (in *intake) run(ctx context.Context, ready func(), free <-chan *batch.Batch, out chan<- *batch.Batch) {
-	msgs := make(chan jetstream.Msg, 256)
+	msgs := make(chan jetstream.Msg, 256) // wakes the gatherer less often
 	gathered := make(chan struct{})
 	go func() {
 		defer close(gathered)
@@ -46,7 +44,7 @@ func (in *intake) run(ctx context.Context, ready func(), free <-chan *batch.Batc
 	}()
 	back := bus.Backoff{Max: 5 * time.Second}
 	for told := false; ctx.Err() == nil; {
-		err := in.read(ctx, msgs, func() {
+		err := in.Intake.Run(ctx, msgs, func(jetstream.Consumer) {
 			back.Reset()
 			told = false
 			if ready != nil {
@@ -61,41 +59,12 @@ func (in *intake) run(ctx context.Context, ready func(), free <-chan *batch.Batc
 			told = true
 			in.log.Warn("receipts cannot be read from nats", "error", err)
 		}
-		if in.bus.Wait(ctx, &back) != nil {
+		if in.Bus.Wait(ctx, &back) != nil {
 			break
 		}
 	}
 	close(msgs)
 	<-gathered
-}
-
-// read consumes the stream until ctx is done or the consumer is lost.
-func (in *intake) read(ctx context.Context, into chan<- jetstream.Msg, started func()) error {
-	consumer, err := in.bus.Consumer(ctx, wire.StreamCdrs, jetstream.ConsumerConfig{
-		Durable:       wire.ConsumerSink,
-		Description:   "receipts on their way into ClickHouse",
-		AckWait:       2 * time.Minute,
-		MaxAckPending: 100_000,
-	})
-	if err != nil {
-		return err
-	}
-	started()
-	for ctx.Err() == nil {
-		// A pull is never cut short: what the server has sent for it would wait
-		// for its acknowledgement to time out.
-		pulled, err := consumer.Fetch(pullMessages, jetstream.FetchMaxBytes(pullBytes), jetstream.FetchMaxWait(pullWait))
-		if err != nil {
-			return err
-		}
-		for m := range pulled.Messages() {
-			into <- m
-		}
-		if err := pulled.Error(); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // leave keeps a receipt for a newer sink.
@@ -105,7 +74,8 @@ func (in *intake) leave(m jetstream.Msg) {
 		in.log.Warn("receipts wait", "error", errNewer)
 	}
 	in.metrics.Later.Inc()
-	m.NakWithDelay(laterDelay) //nolint:errcheck // without it the message comes again later
+	m.NakWithDelay(laterDelay) //nolint:errcheck // without it the message comes again sooner
+	in.Done(m)
 }
 
 var errNewer = errors.New("receipts of a newer schema wait for a newer sink: upgrade the sink")

@@ -87,7 +87,13 @@ func New(cfg config.ClickHouse, deps Deps) (*Service, error) {
 		Repair: func(ctx context.Context) error { return s.migrate(ctx, true) },
 		Health: func(err error) { deps.SetHealth(partClickHouse, err) },
 	}
-	s.intake = intake{bus: deps.Bus, log: deps.Log, metrics: s.metrics, health: func(err error) { deps.SetHealth(partReceipts, err) }}
+	s.intake = intake{
+		Intake: &bus.Intake{
+			Bus: deps.Bus, Stream: wire.StreamCdrs, Consumer: wire.ConsumerSink, Description: "receipts on their way into ClickHouse",
+			Pull: pullMessages, MaxAckPending: maxAckPending,
+		},
+		log: deps.Log, metrics: s.metrics, health: func(err error) { deps.SetHealth(partReceipts, err) },
+	}
 	return s, nil
 }
 
@@ -124,8 +130,15 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 			if err := s.writer.Write(last, b); err != nil {
 				giveBack(b)
 			}
+			s.intake.Done(b.Messages...)
 			free <- b.Reset()
 		}
+	}()
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		s.intake.Keep(keeping)
 	}()
 	trimmed := make(chan struct{})
 	go func() {
@@ -139,6 +152,8 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	}()
 	s.intake.run(ctx, ready, free, out)
 	<-written
+	stopKeeping()
+	<-kept
 	<-trimmed
 	<-compared
 	// The last acknowledgements must not die with the connection.
@@ -151,7 +166,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 // giveBack lets the next sink have the messages at once.
 func giveBack(b *batch.Batch) {
 	for _, m := range b.Messages {
-		m.Nak() //nolint:errcheck // without it the message comes again later
+		m.Nak() //nolint:errcheck // without it the message comes again all the same
 	}
 }
 

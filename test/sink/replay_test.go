@@ -2,7 +2,9 @@ package sink_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,24 +165,54 @@ func TestFormerIDs(t *testing.T) {
 }
 
 // TestAct: an act is a row of the audit, and the end of it takes the place of its
-// begin.
+// begin, whichever comes first, whoever writes it, and however often.
 func TestAct(t *testing.T) {
 	b := newBench(t)
 	b.start(b.config())
-	act := &v1.Act{Id: "a", Time: timestamppb.New(day), Who: "me@here", What: "replay", Object: "all", Before: `{"calls":1}`}
-	address := wire.Address{Model: "audit", Site: "audit", Link: "audit"}.CdrSubject()
-	for _, after := range []string{"", `{"calls":2}`} {
-		act.After = after
-		data, err := proto.Marshal(&v1.CdrBatch{Act: act})
+	const begin, end = "", `{"calls":2}`
+	tell := func(id, after string) {
+		t.Helper()
+		data, err := proto.Marshal(&v1.CdrBatch{Act: &v1.Act{
+			Id: id, Time: timestamppb.New(day), Who: "me@here", What: "replay", Object: "all", Before: `{"calls":1}`, After: after,
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.publishRaw(address, data)
-		b.settled()
+		b.publishRaw(wire.Address{Model: "audit", Site: "audit", Link: "audit"}.CdrSubject(), data)
+		b.settled() // the next one is of another batch
 	}
-	want := "2026-03-14 09:00:00.000\ta\tme@here\treplay\tall\t{\"calls\":1}\t{\"calls\":2}\t\t"
-	if got := b.sql("SELECT * EXCEPT inserted_time FROM DB.audit FINAL"); got != want {
-		t.Errorf("audit %q, want %q", got, want)
+	for id, order := range map[string][]string{
+		"a": {begin, end}, "b": {end, begin}, "c": {begin, end, begin}, "d": {end, begin, begin}, "e": {end, end}, "o'f": {end, begin}, "cut": {begin, begin},
+	} {
+		for _, after := range order {
+			tell(id, after)
+		}
+	}
+	// Another sink writes the end after this one has looked, and before it inserts.
+	b.sql("SYSTEM STOP MERGES DB.audit")
+	var once sync.Once
+	b.breakWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if q := r.URL.Query().Get("query"); strings.HasPrefix(q, "INSERT INTO") && strings.Contains(q, "`audit`") {
+			once.Do(func() {
+				b.sql("INSERT INTO DB.audit (time, id, who, what, object, before, after) VALUES ('2026-03-14 09:00:00.000', 'raced', 'me@here', 'replay', 'all', '{\"calls\":1}', '{\"calls\":2}')")
+			})
+		}
+		return true
+	})
+	tell("raced", begin)
+	b.mend()
+	b.sql("SYSTEM START MERGES DB.audit")
+	b.sql("OPTIMIZE TABLE DB.audit FINAL")
+	var want []string
+	for _, id := range []string{"a", "b", "c", "cut", "d", "e", "o\\'f", "raced"} {
+		after := "{\"calls\":2}"
+		if id == "cut" {
+			after = ""
+		}
+		want = append(want, "2026-03-14 09:00:00.000\t"+id+"\tme@here\treplay\tall\t{\"calls\":1}\t"+after+"\t\t")
+	}
+	if got := b.sql("SELECT * EXCEPT inserted_time FROM DB.audit FINAL ORDER BY id"); got != strings.Join(want, "\n") {
+		t.Errorf("audit\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 	if got := b.sql("SELECT count() FROM DB.receipts") + b.sql("SELECT count() FROM DB.other_tickets"); got != "00" {
 		t.Errorf("an act left other rows: %s", got)

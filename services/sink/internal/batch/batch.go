@@ -41,6 +41,7 @@ type Batch struct {
 	Pending uint64
 
 	buried  []*v1.Cdr
+	begun   []*v1.Act       // acts whose end had not come before: not in Acts yet
 	ended   map[string]bool // ids of acts that are told to their end
 	decoded v1.CdrBatch
 	// peak is the largest that the batch has been in bytes.
@@ -106,13 +107,33 @@ func (b *Batch) Add(m jetstream.Msg) bool {
 // act takes an act in. Its begin and its end are one row, the later of which counts;
 // parsers may pass them on the other way round.
 func (b *Batch) act(a *v1.Act) {
-	switch {
-	case a.After != "":
-		b.ended[a.Id] = true
-	case b.ended[a.Id]:
+	if a.After == "" {
+		b.begun = append(b.begun, proto.CloneOf(a))
 		return
 	}
+	b.ended[a.Id] = true
 	b.Acts.Add(a)
+}
+
+// Begun are the ids of acts that the batch tells only the begin of.
+func (b *Batch) Begun() (ids []string) {
+	for _, a := range b.begun {
+		if !b.ended[a.Id] {
+			ids = append(ids, a.Id)
+		}
+	}
+	return ids
+}
+
+// Begin adds the rows of acts that the batch tells only the begin of, but for those
+// whose end stands already.
+func (b *Batch) Begin(stands map[string]bool) {
+	for _, a := range b.begun {
+		if !b.ended[a.Id] && !stands[a.Id] {
+			b.Acts.Add(a)
+		}
+	}
+	b.begun = nil
 }
 
 // Each decodes the messages again, in their order. What it yields is good until
@@ -156,13 +177,6 @@ func (b *Batch) EachCdr() iter.Seq2[int, rows.Cdr] {
 			}
 			i++
 		}
-	}
-}
-
-// InProgress tells the stream that the messages are being worked on.
-func (b *Batch) InProgress() {
-	for _, m := range b.Messages {
-		m.InProgress() //nolint:errcheck // without it the message comes again, which does no harm
 	}
 }
 

@@ -12,9 +12,6 @@ type Limits struct {
 	Rows, Bytes int
 	// Age since the first message, and Idle since the last one, make a batch due.
 	Age, Idle time.Duration
-	// Alive is how often the messages of a waiting batch are told to be in
-	// progress.
-	Alive time.Duration
 }
 
 // DefaultLimits are right for ClickHouse: few large inserts when there is much,
@@ -22,7 +19,6 @@ type Limits struct {
 var DefaultLimits = Limits{
 	Rows: 50_000, Bytes: 32 << 20,
 	Age: time.Second, Idle: 150 * time.Millisecond,
-	Alive: 30 * time.Second,
 }
 
 // Gatherer makes batches of messages. A batch that is due waits for the one
@@ -38,8 +34,6 @@ type Gatherer struct {
 func (g *Gatherer) Run(in <-chan jetstream.Msg, free <-chan *Batch, out chan<- *Batch) {
 	defer close(out)
 	age, idle := stopped(), stopped()
-	alive := time.NewTicker(g.Limits.Alive)
-	defer alive.Stop()
 	b := <-free
 	due := false
 	for {
@@ -75,8 +69,6 @@ func (g *Gatherer) Run(in <-chan jetstream.Msg, free <-chan *Batch, out chan<- *
 			age.Stop()
 			idle.Stop()
 			b, due = <-free, false
-		case <-alive.C:
-			b.InProgress()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,14 +17,12 @@ import (
 
 type message struct {
 	jetstream.Msg
-	data  []byte
-	alive *atomic.Int64
+	data []byte
 }
 
 func (m *message) Data() []byte         { return m.data }
 func (m *message) Subject() string      { return "cdrs.v1.asterisk.lyon.a" }
 func (m *message) Headers() nats.Header { return nil }
-func (m *message) InProgress() error    { m.alive.Add(1); return nil }
 
 func (m *message) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{NumDelivered: 1}, nil
@@ -40,7 +39,7 @@ func of(t *testing.T, n int) *message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &message{data: data, alive: new(atomic.Int64)}
+	return &message{data: data}
 }
 
 // line runs a gatherer in a bubble of its own time.
@@ -66,7 +65,7 @@ func run(t *testing.T, limits Limits, test func(*line)) {
 	})
 }
 
-var limits = Limits{Rows: 100, Bytes: 1 << 20, Age: time.Second, Idle: 150 * time.Millisecond, Alive: 30 * time.Second}
+var limits = Limits{Rows: 100, Bytes: 1 << 20, Age: time.Second, Idle: 150 * time.Millisecond}
 
 func TestALoneMessageDoesNotWaitForAnother(t *testing.T) {
 	run(t, limits, func(l *line) {
@@ -108,8 +107,8 @@ func TestRowsAndBytesBoundABatch(t *testing.T) {
 		limits   Limits
 		messages int
 	}{
-		{"rows", Limits{Rows: 100, Bytes: 1 << 20, Age: time.Hour, Idle: time.Hour, Alive: time.Hour}, 10},
-		{"bytes", Limits{Rows: 1 << 20, Bytes: 10 * len(of(t, 10).data), Age: time.Hour, Idle: time.Hour, Alive: time.Hour}, 10},
+		{"rows", Limits{Rows: 100, Bytes: 1 << 20, Age: time.Hour, Idle: time.Hour}, 10},
+		{"bytes", Limits{Rows: 1 << 20, Bytes: 10 * len(of(t, 10).data), Age: time.Hour, Idle: time.Hour}, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run(t, c.limits, func(l *line) {
@@ -137,19 +136,15 @@ func TestRowsAndBytesBoundABatch(t *testing.T) {
 	}
 }
 
-// TestAWaitingBatchGrowsAndStaysAlive: while ClickHouse is slow.
-func TestAWaitingBatchGrowsAndStaysAlive(t *testing.T) {
+// TestAWaitingBatchGrows: while ClickHouse is slow.
+func TestAWaitingBatchGrows(t *testing.T) {
 	run(t, limits, func(l *line) {
-		first := of(t, 1)
-		l.in <- first
+		l.in <- of(t, 1)
 		time.Sleep(10 * time.Second)
 		for range 5 {
 			l.in <- of(t, 1)
 		}
 		time.Sleep(91 * time.Second)
-		if n := first.alive.Load(); n != 3 {
-			t.Errorf("told to be in progress %d times in 101 s", n)
-		}
 		if b := <-l.out; b.Len() != 6 {
 			t.Errorf("%d messages", b.Len())
 		}
@@ -214,7 +209,7 @@ func FuzzReceipt(f *testing.F) {
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := New()
-		m := &message{data: data, alive: new(atomic.Int64)}
+		m := &message{data: data}
 		if !b.Add(m) {
 			if b.Rows() != 0 {
 				t.Error("a newer receipt left rows")
@@ -252,13 +247,19 @@ func TestActsOutOfOrder(t *testing.T) {
 		add("a", "{}")
 		add("b", "{}")
 		add("b", "")
-		if rows, messages := b.Acts.Rows(), b.Len(); rows != 3 || messages != 4 {
+		add("c", "")
+		add("d", "")
+		if begun := b.Begun(); !slices.Equal(begun, []string{"c", "d"}) {
+			t.Errorf("only begun are %v", begun)
+		}
+		b.Begin(map[string]bool{"d": true})
+		if rows, messages := b.Acts.Rows(), b.Len(); rows != 3 || messages != 6 {
 			t.Errorf("%d rows of %d messages", rows, messages)
 		}
 		b = b.Reset()
 	}
 	add("b", "")
-	if rows := b.Acts.Rows(); rows != 1 {
-		t.Errorf("an act of another batch: %d rows", rows)
+	if b.Begin(nil); b.Acts.Rows() != 1 {
+		t.Errorf("an act of another batch: %d rows", b.Acts.Rows())
 	}
 }

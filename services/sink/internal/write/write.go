@@ -37,8 +37,6 @@ type Writer struct {
 	// Ending is closed when the sink is to end: from then on what fails is not
 	// tried again.
 	Ending <-chan struct{}
-	// Alive is how often the messages are told to be in progress; zero: 30 s.
-	Alive time.Duration
 
 	failing bool
 	told    string
@@ -47,10 +45,7 @@ type Writer struct {
 // Write returns when all rows of the batch are in ClickHouse and its messages
 // are acknowledged, or with an error when the sink ends before.
 func (w *Writer) Write(ctx context.Context, b *batch.Batch) error {
-	stop := w.keepAlive(b)
-	err := w.insertAll(ctx, b)
-	stop()
-	if err != nil {
+	if err := w.insertAll(ctx, b); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -97,7 +92,7 @@ func (w *Writer) insertAll(ctx context.Context, b *batch.Batch) error {
 	if err := insertBlock(ctx, w, b.Receipts); err != nil {
 		return err
 	}
-	return insertBlock(ctx, w, b.Acts)
+	return w.insertActs(ctx, b)
 }
 
 func insertBlock[R any](ctx context.Context, w *Writer, block *rows.Block[R]) error {
@@ -205,27 +200,4 @@ func (w *Writer) mended() {
 	w.failing, w.told = false, ""
 	w.Health(nil)
 	w.Log.Info("clickhouse takes rows again")
-}
-
-// keepAlive keeps the stream from giving the messages to somebody else.
-func (w *Writer) keepAlive(b *batch.Batch) (stop func()) {
-	every := w.Alive
-	if every == 0 {
-		every = 30 * time.Second
-	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				b.InProgress()
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() { close(done); <-ended }
 }
