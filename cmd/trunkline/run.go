@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -83,9 +82,13 @@ func run(ctx context.Context, out io.Writer, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := claim(cfg.Data, f.demo); err != nil {
+	// Whose folder it is comes first: a second process would stumble over each port
+	// of the first one.
+	lock, err := claim(cfg.Data, f.demo)
+	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	if f.demo {
 		if demo, err = newDemo(ctx, cfg.Data); err != nil {
 			return err
@@ -108,7 +111,7 @@ func run(ctx context.Context, out io.Writer, f runFlags) error {
 		}
 		parts = append(parts, reload)
 	}
-	parts = append(parts, lifecycle.Part{Name: "banner", Run: func(ctx context.Context, ready func()) error {
+	parts = append(parts, service.StartedPart(a.tel.Health), lifecycle.Part{Name: "banner", Run: func(ctx context.Context, ready func()) error {
 		a.banner(out)
 		ready()
 		if f.calls {
@@ -164,52 +167,6 @@ func (a *app) reload(f runFlags) (lifecycle.Part, error) {
 		return lifecycle.Part{}, err
 	}
 	return service.ReloadPart(r, a.bus), nil
-}
-
-// claim marks a data folder as real or as the demo's, for ever: an invented call
-// must never stand among real ones.
-func claim(dir string, demo bool) error {
-	kind := "real"
-	if demo {
-		kind = "demo"
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
-	file := filepath.Join(dir, "kind")
-	have, err := os.ReadFile(file)
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("data folder: %w", err)
-	case len(have) == 0: // not there, or the machine died while it was written, before all else
-		return mark(dir, file, kind)
-	case string(have) == kindRestoring:
-		return fmt.Errorf("data folder %s is not whole: a trunkline restore into it was cut; run that again", dir)
-	case string(have) != kind:
-		return fmt.Errorf("data folder %s holds %s calls, and this would add %s ones: choose another (--data)", dir, have, kind)
-	}
-	return nil
-}
-
-// mark claims a folder; the demo takes only an empty one.
-func mark(dir, file, kind string) error {
-	left, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
-	strange := slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() != filepath.Base(file) })
-	if strange && kind == "demo" {
-		return fmt.Errorf("data folder %s is not empty: the demo wants one of its own (--data)", dir)
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
-	_, err = f.WriteString(kind)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
-	return nil
 }
 
 // app is all services of one process.

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +39,7 @@ func TestClaim(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			err := claim(dir, c.demo)
+			lock, err := claim(dir, c.demo)
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
 					t.Fatalf("error %v, want one with %q and the folder", err, c.want)
@@ -53,10 +55,15 @@ func TestClaim(t *testing.T) {
 				t.Fatal(err)
 			}
 			// It is claimed now: for its kind again, and never for the other.
-			if err := claim(dir, c.demo); err != nil {
-				t.Errorf("again: %v", err)
+			if _, err := claim(dir, c.demo); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("in use by another process %d: stop it", os.Getpid())) {
+				t.Errorf("while it is in use: %v", err)
 			}
-			if err := claim(dir, !c.demo); err == nil {
+			lock.Close()
+			if lock, err = claim(dir, c.demo); err != nil {
+				t.Fatalf("again: %v", err)
+			}
+			lock.Close()
+			if _, err := claim(dir, !c.demo); err == nil {
 				t.Error("the other kind is let in")
 			}
 		})
@@ -65,7 +72,7 @@ func TestClaim(t *testing.T) {
 
 func TestClaimOfNoFolder(t *testing.T) {
 	file := write(t, "file", "")
-	if err := claim(file, false); err == nil || !strings.Contains(err.Error(), "data folder") {
+	if _, err := claim(file, false); err == nil || !strings.Contains(err.Error(), "data folder") {
 		t.Errorf("a file as folder: %v", err)
 	}
 }
@@ -108,4 +115,18 @@ func TestRunRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, "", []string{"run", "--demo", "--data", folder}, "holds real calls")
+
+	// Of all that a second process stumbles over, the folder is said.
+	held, err := claim(folder, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	second := write(t, "second.yaml", fmt.Sprintf("metrics: {listen: %q}\nnats: {listen: %[1]q}\n", l.Addr()))
+	wantError(t, "", []string{"run", "-c", second, "--data", folder}, "data folder "+folder+" is in use by another process")
 }

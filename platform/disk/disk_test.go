@@ -2,6 +2,7 @@ package disk
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,5 +27,24 @@ func TestFolder(t *testing.T) {
 				t.Errorf("%s: %v", m.GetName(), one)
 			}
 		}
+	}
+}
+
+func TestLock(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(dir); err == nil || !strings.Contains(err.Error(), dir+" is in use by another process") {
+		t.Errorf("taken twice: %v", err)
+	}
+	f.Close()
+	if f, err = Lock(dir); err != nil {
+		t.Fatalf("not free again: %v", err)
+	}
+	f.Close()
+	if _, err := Lock(filepath.Join(dir, "none")); err == nil || strings.Contains(err.Error(), "in use") {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/platform/access"
+	"trunkline.internal/platform/disk"
 )
 
 // Config of an embedded server.
@@ -180,8 +180,8 @@ func (s *Server) start() (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("nats: %w", err)
 	}
-	if s.lock, err = lockDir(dir); err != nil {
-		return err
+	if s.lock, err = disk.Lock(dir); err != nil {
+		return fmt.Errorf("nats: %w", err)
 	}
 	if s.auth != nil {
 		if err := s.accounts(); err != nil {
@@ -268,5 +268,3 @@ func (s *Server) Stop() {
 	srv.WaitForShutdown()
 	s.lock.Close()
 }
-
-func lockPath(dir string) string { return filepath.Join(dir, "lock") }

@@ -233,14 +233,14 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	all := append([]lifecycle.Part{
 		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return tel.Serve(ctx, cfg.Metrics.Listen, ready) }},
 	}, append(broker, parts...)...)
-	return lifecycle.Run(ctx, append(all, startedPart(tel.Health))...)
+	return lifecycle.Run(ctx, append(all, StartedPart(tel.Health))...)
 }
 
 var errStarting = errors.New("a part does not serve yet")
 
-// startedPart is the last part: before the others serve, the process is not ready,
+// StartedPart is the last part: before the others serve, the process is not ready,
 // and nobody may stop the one that it replaces.
-func startedPart(h *telemetry.Health) lifecycle.Part {
+func StartedPart(h *telemetry.Health) lifecycle.Part {
 	h.Set("start", errStarting)
 	return lifecycle.Part{Name: "start", Run: func(ctx context.Context, ready func()) error {
 		h.Set("start", nil)

@@ -121,7 +121,7 @@ func TestNotReadyBeforeItsPartsServe(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	}}
-	done, last := make(chan error, 1), startedPart(tel.Health)
+	done, last := make(chan error, 1), StartedPart(tel.Health)
 	serving := make(chan struct{})
 	go func() {
 		done <- lifecycle.Run(ctx, slow, last, lifecycle.Part{Name: "behind", Run: func(ctx context.Context, ready func()) error {
