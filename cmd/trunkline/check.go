@@ -148,7 +148,7 @@ func (f *checkFlags) run(ctx context.Context, cfg *config.Config, links []config
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case failed > 0:
-		return fmt.Errorf("%d of %d links failed", failed, len(all))
+		return fmt.Errorf("%d of %s failed", failed, many(len(all), "link"))
 	}
 	return nil
 }

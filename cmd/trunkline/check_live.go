@@ -42,7 +42,7 @@ func checkLive(ctx context.Context, cfg *config.Config, of config.LinkOf, f *che
 			l.state(ctx, nc, state)
 			return l.newest(ctx, nc)
 		}
-		l.step("service", ingestpoll.StepNote, fmt.Sprintf("%d ingest services answer, and none has the link: this takes their place for a while", len(processes)), "")
+		l.step("service", ingestpoll.StepNote, many(len(processes), "ingest service answers, and has not the link: this takes its place|ingest services answer, and none has the link: this takes their place")+" for a while", "")
 		opts, err := service.NATSOptions(cfg.NATS)
 		if err != nil {
 			return nil, err
@@ -145,7 +145,7 @@ func (l *live) state(ctx context.Context, nc *nats.Conn, s *trunklinev1.LinkStat
 		if c.Dead > 0 {
 			result = ingestpoll.StepWarning
 		}
-		detail := fmt.Sprintf("today (UTC) %d tickets: %d calls, %d ignored, %d dead", c.Tickets, c.Cdrs, c.Ignored, c.Dead)
+		detail := fmt.Sprintf("today (UTC) %s: %s, %d ignored, %d dead", many(c.Tickets, "ticket"), many(c.Cdrs, "call"), c.Ignored, c.Dead)
 		if c.Dead > 0 {
 			detail += ", the newest for " + c.DeadReason
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +89,7 @@ func (f *importFlags) run(ctx context.Context, out, errOut io.Writer, paths []st
 	case err != nil:
 		return err
 	case report.FailedCount > 0:
-		return fmt.Errorf("%d files could not be read, or not to their end: mend them and import again, what is there already does not count twice", report.FailedCount)
+		return fmt.Errorf("%s could not be read, or not to the end: mend that and import again, what is there already does not count twice", many(report.FailedCount, "file"))
 	}
 	return nil
 }
@@ -165,7 +163,7 @@ func (p *progress) progress(s ingestpoll.ImportProgress) {
 	}
 	p.last = time.Now()
 	rate := float64(s.Tickets) / max(0.001, time.Since(p.began).Seconds())
-	line := fmt.Sprintf("%s of %s files, %s tickets, %s a second", number(int64(s.Files)), number(int64(s.Of)), number(s.Tickets), number(int64(rate)))
+	line := fmt.Sprintf("%s of %s, %s, %s a second", number(int64(s.Files)), manyGrouped(s.Of, "file"), manyGrouped(s.Tickets, "ticket"), number(int64(rate)))
 	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
 	p.width = len(line)
 }
@@ -182,17 +180,4 @@ func (p *progress) end() {
 	if p.terminal && p.width > 0 {
 		fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
 	}
-}
-
-// number groups the digits by three.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	var groups []string
-	for len(s) > 3 {
-		groups = append(groups, s[len(s)-3:])
-		s = s[:len(s)-3]
-	}
-	groups = append(groups, s)
-	slices.Reverse(groups)
-	return strings.Join(groups, ",")
 }

@@ -174,8 +174,8 @@ func (c *importCount) mismatch(messages []ingestpoll.ImportMessage, dead, ticket
 	if len(better) > 0 {
 		advice = strings.Join(better, " or ") + " would understand them: is it another link, or is its model wrong?"
 	}
-	return fmt.Errorf("nothing was published: %d of the first %d tickets, from %s on, are dead as tickets of %s (%s); %s --force imports them as they are",
-		dead, tickets, first.File.Path, c.settings.Model, mostly(c.reasons), advice)
+	return fmt.Errorf("nothing was published: %d of the first %s, from %s on, %s dead as tickets of %s (%s); %s --force imports them as they are",
+		dead, many(tickets, "ticket"), first.File.Path, plural(dead, "is|are"), c.settings.Model, mostly(c.reasons), advice)
 }
 
 func mostly(reasons map[string]int64) string {
@@ -242,13 +242,13 @@ func printImport(w io.Writer, f *importFlags, of config.LinkOf, r *ingestpoll.Im
 	if f.dryRun {
 		did, tickets = "found; nothing was published (--dry-run)", r.Tickets
 	}
-	fmt.Fprintf(w, "%s, %s: %s of %s files, %s tickets %s\n\n", f.link, of.Model, number(int64(r.Files)), number(int64(r.Of)), number(tickets), did)
+	fmt.Fprintf(w, "%s, %s: %s of %s, %s %s\n\n", f.link, of.Model, number(int64(r.Files)), manyGrouped(r.Of, "file"), manyGrouped(tickets, "ticket"), did)
 	c.print(w)
 	tell := func(n int, text string, names []string) {
 		if n == 0 {
 			return
 		}
-		fmt.Fprintf(w, "%s %s", number(int64(n)), text)
+		fmt.Fprint(w, manyGrouped(n, text))
 		if len(names) > 0 {
 			fmt.Fprintf(w, ": %s", strings.Join(names, ", "))
 			if n > len(names) {
@@ -257,12 +257,12 @@ func printImport(w io.Writer, f *importFlags, of config.LinkOf, r *ingestpoll.Im
 		}
 		fmt.Fprintln(w)
 	}
-	tell(r.Collected, "files were collected by the link itself, as far as it had come, and are not taken again (--again takes them)", nil)
-	tell(r.Copies, "files hold nothing that another one of these does not", nil)
-	tell(r.Twins.Count, "files have the bytes of another one with another name, and count: if they are copies, take them away", r.Twins.First)
-	tell(r.Apart.Count, "logs begin like another one and go on differently: what is different counts. Import such logs together, never one by one", r.Apart.First)
-	tell(r.Open.Count, "logs end without a line end; that last line was left, it may still be written", r.Open.First)
-	tell(r.PassedOver.Count, "files in the folders were passed over, their names are not those that the link collects: name them to import them", r.PassedOver.First)
+	tell(r.Collected, "file was collected by the link itself, as far as it had come, and is not taken again (--again takes it)|files were collected by the link itself, as far as it had come, and are not taken again (--again takes them)", nil)
+	tell(r.Copies, "file holds nothing that another one of these does not|files hold nothing that another one of these does not", nil)
+	tell(r.Twins.Count, "file has the bytes of another one with another name, and counts: if it is a copy, take it away|files have the bytes of another one with another name, and count: if they are copies, take them away", r.Twins.First)
+	tell(r.Apart.Count, "log begins like another one and goes on differently: what is different counts. Import such logs together, never one by one|logs begin like another one and go on differently: what is different counts. Import such logs together, never one by one", r.Apart.First)
+	tell(r.Open.Count, "log ends without a line end; that last line was left, it may still be written|logs end without a line end; that last line was left, it may still be written", r.Open.First)
+	tell(r.PassedOver.Count, "file in the folders was passed over, its name is not one that the link collects: name it to import it|files in the folders were passed over, their names are not those that the link collects: name them to import them", r.PassedOver.First)
 	c.printYears(w, r)
 	for _, err := range r.Failed {
 		fmt.Fprintf(w, "not read: %v\n", err)
@@ -304,10 +304,10 @@ func (c *importCount) printYears(w io.Writer, r *ingestpoll.ImportReport) {
 		text string
 	}{{ingestpoll.FromOption, "--year or --written"}, {ingestpoll.FromName, "the name"}, {ingestpoll.FromModified, "the modification time"}} {
 		if n := r.From[k.from]; n > 0 {
-			from = append(from, fmt.Sprintf("%s (%s files)", k.text, number(int64(n))))
+			from = append(from, fmt.Sprintf("%s (%s)", k.text, manyGrouped(n, "file")))
 		}
 	}
-	fmt.Fprintf(w, "%s calls print no year; it is from %s\n", number(c.inferred), strings.Join(from, ", "))
+	fmt.Fprintf(w, "%s no year; it is from %s\n", manyGrouped(c.inferred, "call prints|calls print"), strings.Join(from, ", "))
 	if r.OneTime && len(c.touched) > 2 {
 		fmt.Fprintf(w, "WARNING: files of %d months of the year were all modified within a day, as after a copy that forgot when: their years may be wrong. Copy them with their times (cp -p, robocopy), or import each year with --year\n", len(c.touched))
 	}
@@ -315,7 +315,7 @@ func (c *importCount) printYears(w io.Writer, r *ingestpoll.ImportReport) {
 		fmt.Fprintf(w, "WARNING: in %s tickets go on behind a new year, and all are put into the year before the file's time: split it by year, and import each part with --year\n", strings.Join(c.wrapped, ", "))
 	}
 	if n := r.Undated.Count; n > 0 {
-		fmt.Fprintf(w, "WARNING: the names of %s files can be read as several dates, and their modification time fits none: it was taken all the same; --year or --written tells better: %s\n",
-			number(int64(n)), strings.Join(r.Undated.First, ", "))
+		fmt.Fprintf(w, "WARNING: %s can be read as several dates, and the modification time fits none: it was taken all the same; --year or --written tells better: %s\n",
+			manyGrouped(n, "file's name|files' names"), strings.Join(r.Undated.First, ", "))
 	}
 }

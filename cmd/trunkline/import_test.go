@@ -74,7 +74,7 @@ func TestImportYears(t *testing.T) {
 	}
 	args := []string{"import", "-c", config, "--link", "lyon/plant", "--dry-run", dir}
 	out := mustRun(t, args...)
-	for _, want := range []string{"the name (1 files), the modification time (5 files)", "modified within a day", "go on behind a new year"} {
+	for _, want := range []string{"the name (1 file), the modification time (5 files)", "modified within a day", "go on behind a new year"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
@@ -97,7 +97,7 @@ func TestImportRefuses(t *testing.T) {
 		{[]string{"--link", "lyon/plant", "--dry-run", "--year", "19", dir}, []string{"--year 19"}},
 		{[]string{"--link", "lyon/plant", "--dry-run", "--written", "soon", dir}, []string{"--written", "soon"}},
 		{[]string{"--link", "lyon/plant", "--dry-run", "--written", "2019-06-30", "--year", "2019", dir}, []string{"written", "year"}},
-		{[]string{"--link", "lyon/front-desk", "--dry-run", file, filepath.Join(dir, "away")}, []string{"1 files could not be read"}},
+		{[]string{"--link", "lyon/front-desk", "--dry-run", file, filepath.Join(dir, "away")}, []string{"1 file could not be read"}},
 		{[]string{"--link", "lyon/front-desk", "--dry-run", t.TempDir()}, []string{"no file to import"}},
 	} {
 		wantError(t, "", append([]string{"import", "-c", config}, c.args...), c.words...)
@@ -116,7 +116,7 @@ func TestImportPublishes(t *testing.T) {
 	config, dir := importFolder(t, srv.URL(), map[string]string{"a.log": strings.Repeat(avayaCall, 20)})
 	for range 2 {
 		out := mustRun(t, "import", "-c", config, "--link", "lyon/front-desk", dir)
-		if !strings.Contains(out, "1 of 1 files, 20 tickets published") || table(out, "2026-11") != "2026-11 20 0 0" {
+		if !strings.Contains(out, "1 of 1 file, 20 tickets published") || table(out, "2026-11") != "2026-11 20 0 0" {
 			t.Error(out)
 		}
 	}

@@ -104,7 +104,7 @@ func (f *parseFlags) run(in io.Reader, out io.Writer, files []string) error {
 		return err
 	}
 	if f.strict && p.dead > 0 {
-		return fmt.Errorf("%d of %d tickets are dead", p.dead, p.tickets)
+		return fmt.Errorf("%d of %s %s dead", p.dead, many(p.tickets, "ticket"), plural(p.dead, "is|are"))
 	}
 	return nil
 }

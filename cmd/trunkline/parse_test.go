@@ -92,7 +92,7 @@ func TestParseStrict(t *testing.T) {
 		t.Errorf("nothing is dead: %v", err)
 	}
 	out, err := execute(t.Context(), avayaCall+"1,2,3\n"+avayaCall, args...)
-	if err == nil || err.Error() != "1 of 3 tickets are dead" {
+	if err == nil || err.Error() != "1 of 3 tickets is dead" {
 		t.Errorf("error %v", err)
 	}
 	if n := strings.Count(out, "\n"); n != 3 {

@@ -175,10 +175,10 @@ func (r *reconciliation) verdict() error {
 		}
 	}
 	if days > 0 {
-		parts = append(parts, fmt.Sprintf("in and out differ on %d days of a link, %d tickets have no row", days, missing))
+		parts = append(parts, fmt.Sprintf("in and out differ on %s of a link, %s no row", many(days, "day"), many(missing, "ticket has|tickets have")))
 	}
 	if r.Lates > 0 {
-		parts = append(parts, fmt.Sprintf("%d messages have no receipt for more than %s", r.Lates, lateAfter))
+		parts = append(parts, fmt.Sprintf("%s no receipt for more than %s", many(r.Lates, "message has|messages have"), lateAfter))
 	}
 	if len(parts) == 0 {
 		return nil
@@ -209,7 +209,7 @@ func (r *reconciliation) print(w io.Writer) {
 		}
 	}
 	if len(r.Missing) > 0 {
-		fmt.Fprintln(w, "\nThese tickets came and have no row:")
+		fmt.Fprintln(w, "\nThis came and has no row:")
 		for _, m := range r.Missing {
 			fmt.Fprintf(w, "  %s\n", missingLine(m))
 		}
@@ -217,10 +217,10 @@ func (r *reconciliation) print(w io.Writer) {
 		fmt.Fprintf(w, "What TICKETS still holds comes back by parsing it again, such as\n  trunkline replay --site %s --link %s --from %s --to %[3]s\n", m.Site, m.Link, m.Date)
 	}
 	if r.Flight > 0 {
-		fmt.Fprintf(w, "\n%d messages of TICKETS are on their way to ClickHouse.\n", r.Flight)
+		fmt.Fprintf(w, "\n%s on the way to ClickHouse.\n", many(r.Flight, "message of TICKETS is|messages of TICKETS are"))
 	}
 	if r.Lates > 0 {
-		fmt.Fprintf(w, "\n%d messages of TICKETS have no receipt for more than %s: do the parser and the sink run (trunkline status)? The first of them:\n", r.Lates, lateAfter)
+		fmt.Fprintf(w, "\n%s no receipt for more than %s: do the parser and the sink run (trunkline status)? The first:\n", many(r.Lates, "message of TICKETS has|messages of TICKETS have"), lateAfter)
 		for _, m := range r.Late {
 			fmt.Fprintf(w, "  %s/%s, message %s, sequence %d, received %s UTC\n", m.Site, m.Link, m.Message, m.Sequence, m.Received.Format(time.DateTime))
 		}
@@ -230,16 +230,16 @@ func (r *reconciliation) print(w io.Writer) {
 // notes say what a day's numbers do not.
 func notes(d *sink.ReconciledDay) (out []string) {
 	if d.Received != d.Cdrs+d.Ignored+d.Dead {
-		out = append(out, fmt.Sprintf("%d tickets came, and the parser answered %d", d.Received, d.Cdrs+d.Ignored+d.Dead))
+		out = append(out, fmt.Sprintf("%s came, and the parser answered %d", many(d.Received, "ticket"), d.Cdrs+d.Ignored+d.Dead))
 	}
 	if d.Parts > 0 {
-		out = append(out, fmt.Sprintf("%d parts of receipts are not there", d.Parts))
+		out = append(out, many(d.Parts, "part of a receipt is|parts of receipts are")+" not there")
 	}
 	if d.Unnamed > 0 {
-		out = append(out, fmt.Sprintf("%d tickets are of receipts from before ids were kept: they are counted, and not looked for", d.Unnamed))
+		out = append(out, many(d.Unnamed, "ticket is of a receipt|tickets are of receipts")+" from before ids were kept: counted, and not looked for")
 	}
 	if d.Renamed > 0 {
-		out = append(out, fmt.Sprintf("%d tickets stand under another id since a replay", d.Renamed))
+		out = append(out, many(d.Renamed, "ticket stands|tickets stand")+" under another id since a replay")
 	}
 	return out
 }

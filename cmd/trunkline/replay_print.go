@@ -16,7 +16,7 @@ func (p *progress) count(done, of int64) {
 	}
 	p.last = time.Now()
 	rate := float64(done) / max(0.001, time.Since(p.began).Seconds())
-	line := fmt.Sprintf("%s of %s tickets, %s a second", number(done), number(max(done, of)), number(int64(rate)))
+	line := fmt.Sprintf("%s of %s, %s a second", number(done), manyGrouped(max(done, of), "ticket"), number(int64(rate)))
 	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
 	p.width = len(line)
 }
@@ -47,7 +47,7 @@ func (r *replay) printCounts(after sink.KeptCounts) {
 
 func (r *replay) printUnable() {
 	for _, why := range r.unable() {
-		fmt.Fprintf(r.out, "%s tickets stay as they are: %s\n", number(r.cannot[why]), why)
+		fmt.Fprintf(r.out, "%s: %s\n", manyGrouped(r.cannot[why], "ticket stays as it is|tickets stay as they are"), why)
 	}
 }
 

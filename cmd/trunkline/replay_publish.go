@@ -157,7 +157,7 @@ func (p *replayPublisher) written(ctx context.Context) error {
 		if info.AckFloor.Stream >= last || info.Delivered.Stream >= last && info.NumAckPending == 0 {
 			return "", nil
 		}
-		return fmt.Sprintf("the sink has %d receipts to write: is it ready, and ClickHouse too?", info.NumPending+uint64(info.NumAckPending)), nil
+		return fmt.Sprintf("the sink has %s to write: is it ready, and ClickHouse too?", many(info.NumPending+uint64(info.NumAckPending), "receipt")), nil
 	})
 }
 

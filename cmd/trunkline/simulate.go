@@ -191,13 +191,13 @@ func simulate(cmd *cobra.Command, model string, o pbxsim.Options) error {
 		for {
 			select {
 			case <-tick.C:
-				fmt.Fprintf(out, "%d tickets sent\n", sent.Load())
+				fmt.Fprintf(out, "%s sent\n", many(sent.Load(), "ticket"))
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	err = sim.Run(ctx)
-	fmt.Fprintf(out, "%d tickets sent\n", sent.Load())
+	fmt.Fprintf(out, "%s sent\n", many(sent.Load(), "ticket"))
 	return err
 }

@@ -151,14 +151,21 @@ func (s *statement) scope() string {
 
 func (s *statement) text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	section := func(title, head string) { fmt.Fprintf(t, "\n%s\n%s", title, head) }
+	section := func(title, head string, lines int) {
+		if lines == 0 { // an auditor is to see that it was looked for
+			fmt.Fprintf(t, "\n%s: none\n", title)
+			return
+		}
+		fmt.Fprintf(t, "\n%s\n%s", title, head)
+	}
+	totals := s.totals()
 	fmt.Fprintf(t, "Call tickets of %s, %s; days are UTC days of receipt\n", s.month, s.scope())
-	section("Links", "LINK\tDAYS\tMESSAGES\tRECEIVED\tCDRS\tIGNORED\tDEAD\tREPEATED\tROWS\tMISSING\tGAPS\tFILES\n")
-	for _, l := range s.totals() {
+	section("Links", "LINK\tDAYS\tMESSAGES\tRECEIVED\tCDRS\tIGNORED\tDEAD\tREPEATED\tROWS\tMISSING\tGAPS\tFILES\n", len(totals))
+	for _, l := range totals {
 		fmt.Fprintf(t, "%s/%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", l.Site, l.Link, l.Days, l.Messages, l.Received, l.Cdrs, l.Ignored, l.Dead,
 			l.Repeated, l.Rows, l.Missing, l.Gaps, l.Files)
 	}
-	section("Days", dayHead)
+	section("Days", dayHead, len(s.Days))
 	for _, d := range s.Days {
 		fmt.Fprint(t, dayLine(d))
 	}
@@ -167,19 +174,19 @@ func (s *statement) text(w io.Writer) error {
 			fmt.Fprintf(t, "%s %s/%s: %s\n", d.Date, d.Site, d.Link, note)
 		}
 	}
-	section("Tickets that came and have no row", "")
+	section("Tickets that came and have no row", "", len(s.Missing))
 	for _, m := range s.Missing {
 		fmt.Fprintln(t, missingLine(m))
 	}
-	section("Numbers that are missing in the PBX's own sequence", "LINK\tFROM\tTO\tHOW MANY\n")
+	section("Numbers that are missing in the PBX's own sequence", "LINK\tFROM\tTO\tHOW MANY\n", len(s.gaps))
 	for _, g := range s.gaps {
 		fmt.Fprintf(t, "%s/%s\t%d\t%d\t%d\n", g.Site, g.Link, g.First, g.Last, g.Last-g.First+1)
 	}
-	section("Who changed what", "TIME\tWHO\tWHAT\tOBJECT\tBEFORE\tAFTER\n")
+	section("Who changed what", "TIME\tWHO\tWHAT\tOBJECT\tBEFORE\tAFTER\n", len(s.acts))
 	for _, a := range s.acts {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Time.Format(time.RFC3339), printable(a.Who), a.What, printable(about(a)), cmp.Or(printable(a.Before), "-"), cmp.Or(printable(a.After), "-"))
 	}
-	section("Collected files", "LINK\tCOLLECTED\tNAME\tSIZE\tTICKETS\tSHA-256\tREMOVED\n")
+	section("Collected files", "LINK\tCOLLECTED\tNAME\tSIZE\tTICKETS\tSHA-256\tREMOVED\n", len(s.files))
 	for _, f := range s.files {
 		removed := "-"
 		if f.Removal != "" {

@@ -40,8 +40,8 @@ func (s *status) print(w io.Writer, now time.Time) {
 
 // spooled is what waits at a site for us, in a line.
 func spooled(p *trunklinev1.ProcessState, now time.Time) string {
-	text := fmt.Sprintf("The spool of %s on %s holds %d messages, %s (%.1f %% of what it may), the oldest for %s", p.Process.GetService(), p.Process.GetHost(),
-		p.SpoolMessages, size(p.SpoolBytes), 100*float64(p.SpoolBytes)/float64(max(p.SpoolMaxBytes, 1)), ago(p.SpoolOldestTime, now))
+	text := fmt.Sprintf("The spool of %s on %s holds %s, %s (%.1f %% of what it may), the oldest for %s", p.Process.GetService(), p.Process.GetHost(),
+		many(p.SpoolMessages, "message"), size(p.SpoolBytes), 100*float64(p.SpoolBytes)/float64(max(p.SpoolMaxBytes, 1)), ago(p.SpoolOldestTime, now))
 	if p.SpoolProblem != "" {
 		text += ":\n  " + strings.ReplaceAll(p.SpoolProblem, "; ", "\n  ")
 	}
@@ -111,15 +111,15 @@ func (s *status) printCounts(w io.Writer) {
 	for _, c := range s.counts.Links {
 		in, calls, ignored, dead, rows = in+c.Tickets, calls+c.Cdrs, ignored+c.Ignored, dead+c.Dead, rows+c.CallRows+c.OtherRows
 		if !balanced(c) {
-			off = append(off, fmt.Sprintf("%s/%s: %d came, %d calls, %d ignored and %d dead", c.Site, c.Link, c.Tickets, c.Cdrs, c.Ignored, c.Dead))
+			off = append(off, fmt.Sprintf("%s/%s: %d came, %s, %d ignored and %d dead", c.Site, c.Link, c.Tickets, many(c.Cdrs, "call"), c.Ignored, c.Dead))
 		}
 	}
-	fmt.Fprintf(w, "Received on %s (UTC): %d tickets = %d calls + %d ignored + %d dead; %d rows\n", s.counts.Date, in, calls, ignored, dead, rows)
+	fmt.Fprintf(w, "Received on %s (UTC): %s = %s + %d ignored + %d dead; %s\n", s.counts.Date, many(in, "ticket"), many(calls, "call"), ignored, dead, many(rows, "row"))
 	if len(off) > 0 {
 		fmt.Fprintf(w, "In and out differ:\n  %s\n", strings.Join(off, "\n  "))
 	}
 	if rows < in {
-		fmt.Fprintf(w, "%d rows fewer than tickets: what came twice counts once, and a replay or a repeated reading moves a row to its own day.\n", in-rows)
+		fmt.Fprintf(w, "%s fewer than tickets: what came twice counts once, and a replay or a repeated reading moves a row to its own day.\n", many(in-rows, "row"))
 	}
 }
 
@@ -143,9 +143,9 @@ func (l linkStatus) known() string {
 		add("%s was turned away at %s: %s", r.Address, r.Time.AsTime().Local().Format("15:04:05"), r.Reason)
 	}
 	if c := l.counts; c != nil && c.Dead > 0 && c.Cdrs == 0 {
-		add("%d tickets, and none parses (%s): is the model right? See `trunkline aside`", c.Dead, c.DeadReason)
+		add("%s, and none parses (%s): is the model right? See `trunkline aside`", many(c.Dead, "ticket"), c.DeadReason)
 	} else if c != nil && c.Dead > 0 {
-		add("%d dead tickets, the newest for %s: see `trunkline aside`", c.Dead, c.DeadReason)
+		add("%s, the newest for %s: see `trunkline aside`", many(c.Dead, "dead ticket"), c.DeadReason)
 	}
 	if hours, off := l.hoursOff(); off {
 		add("the PBX's clock is %+d h off: is the time zone right, here and there?", hours)
@@ -157,9 +157,9 @@ func (l linkStatus) known() string {
 func (l linkStatus) waiting() string {
 	switch {
 	case l.Incomplete > 0:
-		return fmt.Sprintf("%d bytes came, and no whole ticket", l.ReceivedBytes)
+		return many(l.ReceivedBytes, "byte") + " came, and no whole ticket"
 	case l.ReceivedBytes > 0:
-		return fmt.Sprintf("%d bytes came, and no ticket's end: see its first bytes with trunkline check", l.ReceivedBytes)
+		return many(l.ReceivedBytes, "byte") + " came, and no ticket's end: see the first of them with trunkline check"
 	case len(l.Peers) > 0:
 		return fmt.Sprintf("%s is connected, and has sent 0 bytes", l.Peers[0].Address)
 	case slices.Contains([]pbx.Wire{pbx.TCPListen, pbx.FTPServer, pbx.SFTPServer, pbx.HTTPServer}, pbx.Wire(l.Wire)):
