@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,38 @@ func TestServiceReceives(t *testing.T) {
 		found, err := filepath.Glob(filepath.Join(dir, "inbox", "lyon", "cucm", "cdr_*"))
 		if err != nil || len(found) != 2 {
 			t.Errorf("%q, %v", found, err)
+		}
+	}
+}
+
+// A link that its PBX logs in to does not start without the password: it would turn
+// every ticket away.
+func TestPasswordThatIsNotSet(t *testing.T) {
+	t.Setenv("PBX_PASSWORD", "")
+	empty := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "none")
+	n := kit.Start(t)
+	for says, secret := range map[string]config.Secret{
+		"the environment has no variable NOT_SET_PASSWORD": {PasswordEnv: "NOT_SET_PASSWORD"},
+		"password_file: open " + missing:                   {PasswordFile: missing},
+		"the password is empty":                            {PasswordFile: empty},
+		"_server: the password is empty":                   {PasswordEnv: "PBX_PASSWORD"},
+	} {
+		receiver := config.Receiver{Listen: "127.0.0.1:0", User: "pbx", Secret: secret}
+		for wire, l := range map[string]*config.Link{
+			"http_server": {ID: "posts", Model: "grandstream-ucm", HTTPServer: &config.HTTPServer{Listen: "127.0.0.1:0", Path: "/a", User: "pbx", Secret: secret}},
+			"ftp_server":  {ID: "cucm", Model: "cisco-cucm", FTPServer: &config.FTPServer{Receiver: receiver}},
+			"sftp_server": {ID: "cucm", Model: "cisco-cucm", SFTPServer: &config.SFTPServer{Receiver: receiver}},
+		} {
+			_, err := New([]config.LinkOf{{Link: l, Site: site()}}, Deps{Bus: n.Bus, Tickets: n.Tickets, Log: slog.New(slog.DiscardHandler), Data: t.TempDir()})
+			for _, word := range []string{"site lyon, link " + l.ID + ": " + wire + ": ", says, "set it for this process"} {
+				if err == nil || !strings.Contains(err.Error(), word) {
+					t.Errorf("%s: %v does not say %q", wire, err, word)
+				}
+			}
 		}
 	}
 }

@@ -95,6 +95,19 @@ func hider(of config.LinkOf) func(string) string {
 	return func(text string) string { return secret.Hide(text, user) }
 }
 
+// known says why a password that the PBX logs in with cannot be read: a link that
+// turns its PBX away must not start as if it were well.
+func known(wire pbx.Wire, secret config.Secret) error {
+	password, err := secret.Password()
+	if err == nil && secret.Set() && password == "" {
+		err = errors.New("the password is empty")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: set it for this process, the PBX logs in with it", wire, err)
+	}
+	return nil
+}
+
 // wires sets how the link's tickets are had.
 func (s *Service) wires(p *poll) (err error) {
 	l, of := p.Link, p.of
@@ -121,12 +134,19 @@ func (s *Service) wires(p *poll) (err error) {
 		p.collect, err = web.New(l, of.HTTP, filepath.Join(s.deps.Data, "http", of.Site.ID, of.ID))
 	case of.FTPServer != nil:
 		p.wire, p.source = pbx.FTPServer, of.FTPServer.Listen
-		p.receiver, err = s.servers.files.FTP(l, of.FTPServer)
+		if err = known(p.wire, of.FTPServer.Secret); err == nil {
+			p.receiver, err = s.servers.files.FTP(l, of.FTPServer)
+		}
 	case of.SFTPServer != nil:
 		p.wire, p.source = pbx.SFTPServer, of.SFTPServer.Listen
-		p.receiver, err = s.servers.files.SFTP(l, of.SFTPServer)
+		if err = known(p.wire, of.SFTPServer.Secret); err == nil {
+			p.receiver, err = s.servers.files.SFTP(l, of.SFTPServer)
+		}
 	case of.HTTPServer != nil:
 		p.wire, p.source = pbx.HTTPServer, of.HTTPServer.Listen+of.HTTPServer.Path
+		if err = known(p.wire, of.HTTPServer.Secret); err != nil {
+			return err
+		}
 		var e *post.Endpoint
 		if e, err = post.New(l, of.HTTPServer); err == nil {
 			p.serve = func(ctx context.Context, ready func()) { s.servers.posts.Run(ctx, e, s.announce(p), ready) }

@@ -135,6 +135,10 @@ func (f *Folder) tellAside() {
 		return
 	}
 	if dir, names := src.Asides(); len(names) > 0 {
-		f.Alarms.Raise("aside", fmt.Errorf("moved aside, and not collected: %d files such as %s in %s: the note beside each tells why; move them back when that is mended, or away from there", len(names), names[0], dir))
+		which := names[0]
+		if more := len(names) - 1; more > 0 {
+			which += fmt.Sprintf(" and %d more", more)
+		}
+		f.Alarms.Raise("aside", fmt.Errorf("moved aside, and not collected: %s in %s: the link goes on without, and the note beside tells why; mend that and move it back, or take it out of there: this is said as long as a file is there", which, dir))
 	}
 }

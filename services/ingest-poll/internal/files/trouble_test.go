@@ -82,7 +82,7 @@ func TestUnreadableFileIsMovedAside(t *testing.T) {
 	}
 	// Told for as long as it lies there.
 	r.look()
-	r.ill("moved aside, and not collected: 1 files such as cdr_1 in "+aside, "the note beside each tells why")
+	r.ill("moved aside, and not collected: cdr_1 in "+aside+":", "the note beside tells why", "as long as a file is there")
 	if err := os.RemoveAll(aside); err != nil {
 		t.Fatal(err)
 	}
