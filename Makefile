@@ -13,7 +13,7 @@ TOOLS := bin/tools
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish chaos scale rolling
+.PHONY: help run build cross test race bench fuzz lint generate generated tidy tidied standalone baseline clean engine servers tools bench-formats bench-publish chaos scale rolling images
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,12 +63,16 @@ scale: engine ## a hub and a thousand sites on this machine, measured
 rolling: engine ## two of every service on three NATS servers, restarted in turn for 10 minutes
 	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" TRUNKLINE_SCALE=1 go test -v -count=1 -timeout 30m -run TestRollingCluster ./test/scale
 
+images: engine servers ## build the all-in-one image on a real Debian and start it, as root
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -v -count=1 -timeout 10m -tags images -run 'AllInOneImage|NATSImage' ./test/deploy
+
 fuzz: engine ## run each fuzz target for FUZZTIME
 	@TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" sh tools/fuzz.sh $(FUZZTIME) $(MODULES)
 
 lint: tools ## check format, vet, staticcheck and the proto files
 	@out=$$($(TOOLS)/gofumpt -l $(MODULES)); test -z "$$out" || { echo "not gofumpt-formatted:"; echo "$$out"; exit 1; }
 	go vet $(MODULES:%=./%/...)
+	go vet -tags images ./test/deploy
 	$(TOOLS)/staticcheck $(MODULES:%=./%/...)
 	cd proto && ../$(TOOLS)/buf lint && ../$(TOOLS)/buf breaking --against baseline.binpb
 

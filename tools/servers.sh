@@ -17,6 +17,7 @@ tftpd-hpa:in.tftpd
 systemd:systemd-analyze
 ca-certificates:update-ca-certificates
 buildah:buildah
+mmdebstrap:mmdebstrap
 prometheus:promtool
 strace:strace
 "

@@ -196,15 +196,15 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("built with the Dockerfile's flags, the program calls itself %q, want %s", toldVersion, version)
 	}
 	for _, broken := range []struct{ old, new, says string }{
-		{"golang:1.26-bookworm", "golang:latest", "golang:latest names no version"},
-		{"debian:12-slim", "debian", "debian names no version"},
+		{"golang:1.26-trixie", "golang:latest", "golang:latest names no version"},
+		{"debian:13-slim", "debian", "debian names no version"},
 		{"nats:2.15.2-alpine", "nats:2.11.0-alpine", "stage nats: nats:2.11.0-alpine, and tests run with"},
 		{`"/parser", "-health"]`, `"/parser", "-healthy"]`, "parser has no -healthy"},
 		{`"health"]`, `"healthy"]`, "trunkline has no healthy"},
 		{`CMD ["/sink"`, `CMD ["/bin/sink"`, "stage sink: health check"},
 		{`["/ingest-tcp"]`, `["/ingest-poll"]`, "stage ingest-tcp: health check"},
 		{"/certs/\nUSER 65532:65532\n", "/certs/\n", `stage parser: runs as ""`},
-		{"USER 65532:65532\nEXPOSE 8123", "USER root\nEXPOSE 8123", `stage trunkline: runs as "root"`},
+		{"HOME=/\nUSER 65532:65532\n#", "HOME=/\nUSER root\n#", `stage trunkline: runs as "root"`},
 		{"COPY --from=engine /out/", "ADD https://example.org/", "fetches from the internet"},
 		{"mkdir /data &&", "wget -O /x http://example.org/ &&", "fetches from the internet"},
 		{"WORKDIR /src\n", "WORKDIR /src\nCOPY . .\n", "sources are mounted"},

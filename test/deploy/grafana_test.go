@@ -281,8 +281,9 @@ func shows(t *testing.T, at, name string, p panel, q target, from, to time.Time,
 	}
 }
 
-// deliver sends a day of generated calls, and a line that is none.
-func deliver(t *testing.T, addr, model, ends string, now time.Time) {
+// deliver sends a day of generated calls, and a line that is none, and tells how
+// many tickets that were.
+func deliver(t *testing.T, addr, model, ends string, now time.Time) (sent int) {
 	t.Helper()
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -301,10 +302,14 @@ func deliver(t *testing.T, addr, model, ends string, now time.Time) {
 		if _, err := conn.Write(append(x.Bytes, ends...)); err != nil {
 			t.Fatal(err)
 		}
+		if len(x.Bytes) > 0 { // a blank line is no ticket
+			sent++
+		}
 	}
 	if _, err := io.WriteString(conn, "no ticket at all"+ends); err != nil {
 		t.Fatal(err)
 	}
+	return sent + 1
 }
 
 // ask queries as the plugin does: in the data source's database, and only to read.

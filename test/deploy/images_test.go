@@ -17,39 +17,64 @@ import (
 	"testing"
 )
 
-// image is one as it would be shipped: its configuration, and its files by path.
-type image struct {
-	Architecture string
-	Config       struct {
-		User         string
-		Env          []string
-		Entrypoint   []string
-		ExposedPorts map[string]any
-		Healthcheck  struct{ Test []string }
-	}
-	files map[string]*tar.Header
-	dir   string // where its files are
+// settings are those of an image.
+type settings struct {
+	User         string
+	Env          []string
+	Entrypoint   []string
+	Cmd          []string
+	WorkingDir   string
+	ExposedPorts map[string]any
+	Healthcheck  struct{ Test []string }
+	Labels       map[string]string
 }
 
-// buildImage builds a target of the Dockerfile from the folder of binaries,
-// without pulling anything.
+// image is one as it would be shipped: its settings, and its files by path.
+type image struct {
+	Architecture string
+	Config       settings
+	files        map[string]*tar.Header
+	dir          string // where its files are
+}
+
+// store is where buildah keeps the images of a test.
+type store struct {
+	t   *testing.T
+	dir string
+}
+
+func newStore(t *testing.T) store { return store{t, t.TempDir()} }
+
+func (s store) buildah(args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command("buildah", append([]string{
+		"--root", filepath.Join(s.dir, "root"), "--runroot", filepath.Join(s.dir, "run"), "--storage-driver", "vfs",
+	}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.dir)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("buildah %s (make servers installs it): %v\n%s%s", args[0], err, out, said.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// build builds a target of the Dockerfile without pulling anything: instead of
+// a stage of its it takes what is in a folder.
+func (s store) build(target, arch, stage, folder string) {
+	s.t.Helper()
+	s.buildah("build", "--isolation", "chroot", "--pull=never", "--format", "docker", "--platform", "linux/"+arch, "--build-arg", "VERSION="+version,
+		"--build-context", stage+"="+folder, "--target", target, "-f", filepath.Join(root, "deploy/Dockerfile"), "-t", target, s.t.TempDir())
+}
+
+// buildImage builds a target that is from scratch, from a folder of binaries.
 func buildImage(t *testing.T, target, arch, binaries string) *image {
 	t.Helper()
-	dir := t.TempDir()
-	buildah := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("buildah", append([]string{
-			"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs",
-		}, args...)...)
-		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("buildah %s (make servers installs it): %v\n%s", args[0], err, out)
-		}
-	}
-	buildah("build", "--isolation", "chroot", "--pull=never", "--format", "docker", "--platform", "linux/"+arch,
-		"--build-context", "built="+binaries, "--target", target, "-f", filepath.Join(root, "deploy/Dockerfile"), "-t", target, t.TempDir())
-	archive := filepath.Join(dir, "image.tar")
-	buildah("push", "-q", target, "docker-archive:"+archive)
+	s := newStore(t)
+	s.build(target, arch, "built", binaries)
+	archive := filepath.Join(s.dir, "image.tar")
+	s.buildah("push", "-q", target, "docker-archive:"+archive)
 	return readImage(t, archive)
 }
 
@@ -128,35 +153,50 @@ func (i *image) run(stdin string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// contexts makes what stands for stage `built`: the binaries, the certificates of
-// this machine, and the empty folder.
-func contexts(t *testing.T, binaries string) string {
+// instead makes what stands for a stage that builds: its files, the certificates
+// of this machine, and the empty folder.
+func instead(t *testing.T, files ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(binaries)); err != nil {
-		t.Fatal(err)
-	}
-	certificates, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
-	if err != nil {
-		t.Fatal("make servers installs them: ", err)
-	}
 	for _, name := range []string{"certs", "empty"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "certs/ca-certificates.crt"), certificates, 0o644); err != nil {
-		t.Fatal(err)
+	place(t, "/etc/ssl/certs/ca-certificates.crt", filepath.Join(dir, "certs"))
+	for _, file := range files {
+		place(t, file, dir)
 	}
 	return dir
 }
 
+// place puts a file into a folder, without a copy where that goes: the engine
+// has half a gigabyte.
+func place(t *testing.T, file, dir string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-L", "--link", file, dir).CombinedOutput(); err == nil {
+		return
+	} else if out2, err := exec.Command("cp", "-L", "--preserve=mode", file, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%s (make servers brings what is missing): %v\n%s%s", file, err, out, out2)
+	}
+}
+
+// builtFiles are the binaries that stage `built` has.
+func builtFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(built, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("stage built has no binary: ", err)
+	}
+	return files
+}
+
 const inImage = `metrics: {listen: "127.0.0.1:1"}
-sites: [{id: lyon, timezone: Europe/Paris, country: FR, links: [{id: a, model: mitel-3300, tcp: {listen: ":1752"}}]}]
+sites: [{id: lyon, timezone: Europe/Paris, country: FR, links: [{id: a, model: avaya-ipoffice, tcp: {listen: ":1752"}}]}]
 `
 
 func TestImages(t *testing.T) {
-	from := contexts(t, built)
+	from := instead(t, builtFiles(t)...)
 	for target, writes := range map[string][]string{
 		"ingest-tcp": {"/var/lib/trunkline"}, "ingest-poll": {"/var/lib/trunkline", "/srv/cdr"}, "parser": nil, "sink": nil, "tools": {"/srv/cdr"},
 	} {
@@ -166,6 +206,9 @@ func TestImages(t *testing.T) {
 			i.holds(t, program, writes)
 			if i.Config.User != "65532:65532" {
 				t.Errorf("runs as %s", i.Config.User)
+			}
+			if told := i.Config.Labels["org.opencontainers.image.version"]; told != version {
+				t.Errorf("its label calls it %q, want %s", told, version)
 			}
 			if target == "tools" {
 				i.operates(t)
@@ -253,7 +296,7 @@ func TestImageARM64(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	i := buildImage(t, "ingest-tcp", "arm64", contexts(t, dir))
+	i := buildImage(t, "ingest-tcp", "arm64", instead(t, filepath.Join(dir, "ingest-tcp")))
 	if i.Architecture != "arm64" {
 		t.Errorf("it is for %s", i.Architecture)
 	}
