@@ -9,6 +9,9 @@ umask 077
 cd "$(dirname "$0")"
 mkdir -p secrets
 cd secrets
+# For what a site gets from its hub: mounted as a folder, which the user in the container must be able to enter.
+mkdir -p hub
+chmod 0755 hub
 
 put() { # name, content
 	printf '%s' "$2" >"$1.new"

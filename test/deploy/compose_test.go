@@ -45,9 +45,10 @@ func TestCompose(t *testing.T) {
 		t.Error(p)
 	}
 	for profile, want := range map[string][]string{
-		"core": {"clickhouse", "ingest-poll", "ingest-tcp", "nats", "parser", "sink"},
-		"bi":   {"grafana", "prometheus"},
-		"edge": {"edge-ingest-poll", "edge-ingest-tcp"},
+		"core":  {"clickhouse", "ingest-poll", "ingest-tcp", "nats", "parser", "sink"},
+		"bi":    {"grafana", "prometheus"},
+		"edge":  {"edge-ingest-poll", "edge-ingest-tcp"},
+		"tools": {"tools"},
 		"demo": {
 			"demo-asterisk-db", "demo-clickhouse", "demo-front-desk", "demo-head-office", "demo-hotline", "demo-ingest-poll", "demo-ingest-tcp",
 			"demo-nats", "demo-parser", "demo-plant", "demo-sink", "demo-warehouse",
@@ -138,7 +139,12 @@ func TestComposeBroken(t *testing.T) {
 		{"demo/sites.d/lyon.yaml", "demo-plant:2300", "plant:2300", "ingest-tcp: cannot reach plant:2300"},
 		{"demo/sites.d/lyon.yaml", "demo-asterisk-db:3306", "db:3306", "ingest-poll: cannot reach db:3306"},
 		{"edge.yaml", "edge-tcp:/var/lib/trunkline", "edge-tcp:/srv/cdr", "edge-ingest-tcp: the spool in /var/lib/trunkline is on no volume"},
-		{"edge.yaml", "secrets: [hub]", "secrets: []", "edge-ingest-tcp: is not given /run/secrets/hub"},
+		{"edge.yaml", "volumes: [*config, *hub, ", "volumes: [*config, ", "edge-ingest-tcp: is not given /run/secrets/hub/site.creds"},
+		{"edge.yaml", "source: ./secrets/hub", "source: ./secrets/hub/site.creds", "/run/secrets/hub is no folder"},
+		{"secrets.sh", "chmod 0755 hub", "chmod 0700 hub", "/run/secrets/hub is no folder that its user may enter"},
+		{"core.yaml", "profiles: [tools]", "profiles: [core]", "tools: starts with others"},
+		{"core.yaml", "networks: [bus, store]\n\n", "networks: [bus]\n\n", "tools: cannot reach clickhouse:9000"},
+		{"parts.yaml", `restart: "no"`, "x-restart: never", "tools: is not restarted"},
 		{"edge.yaml", "edge: {}", "edge: {internal: true}", "edge-ingest-poll: network edge does not lead to a hub"},
 		{"edge/trunkline.yaml", "tls://", "nats://", "edge-ingest-tcp: to the hub without TLS"},
 		{"bi.yaml", "grafana/grafana:13.1.3", "grafana/grafana", "grafana: image grafana/grafana names no version"},

@@ -67,7 +67,7 @@ func (s *stack) container(c types.ServiceConfig, engine string, problems *report
 	if c.Privileged || !slices.Equal(c.CapDrop, []string{"ALL"}) || len(c.CapAdd) > 0 || !slices.Contains(c.SecurityOpt, "no-new-privileges:true") {
 		problems.add("%s: has privileges", c.Name)
 	}
-	if c.Restart != "unless-stopped" {
+	if once := s.program(c) == "tools"; once != (c.Restart == "no") || !once && c.Restart != "unless-stopped" {
 		problems.add("%s: is not restarted", c.Name)
 	}
 	if c.Logging == nil || c.Logging.Options["max-size"] == "" {
@@ -114,11 +114,11 @@ func (s *stack) container(c types.ServiceConfig, engine string, problems *report
 	}
 }
 
-// health: each container tells how it is, but a simulated PBX, which ends when
-// it cannot go on and serves nothing that could be asked.
+// health: each container tells how it is, but the operator's commands, and a
+// simulated PBX, which ends when it cannot go on.
 func (s *stack) health(c types.ServiceConfig, problems *report) {
-	if disabled, pbx := c.HealthCheck != nil && c.HealthCheck.Disable, s.program(c) == "simulate"; disabled || pbx {
-		if disabled != pbx {
+	if disabled, mute := c.HealthCheck != nil && c.HealthCheck.Disable, c.Build != nil && c.Build.Target == "tools"; disabled || mute {
+		if disabled != mute {
 			problems.add("%s: its health check is disabled: %t", c.Name, disabled)
 		}
 		return
@@ -160,6 +160,12 @@ func (s *stack) secrets(c types.ServiceConfig, problems *report) {
 			problems.add("%s: secret %s: secrets.sh does not make it", c.Name, secret.Source)
 		case info.Mode().Perm() != 0o444:
 			problems.add("%s: secret %s: mode %o", c.Name, secret.Source, info.Mode())
+		}
+	}
+	for folder, at := range secretFolders(c) {
+		// A running container sees a file that is replaced in it.
+		if info, err := os.Stat(at); err != nil || !info.IsDir() || info.Mode().Perm() != 0o755 {
+			problems.add("%s: %s is no folder that its user may enter", c.Name, folder)
 		}
 	}
 	files := secretFiles(c)
@@ -234,8 +240,12 @@ func (s *stack) ours(c types.ServiceConfig, problems *report) {
 			problems.add("%s: %s has no flag %s", c.Name, program, flag)
 		}
 	}
-	if program == "simulate" {
+	switch program {
+	case "simulate":
 		s.simulated(c, problems)
+		return
+	case "tools":
+		s.operates(c, problems)
 		return
 	}
 	if _, port, _ := net.SplitHostPort(cfg.Metrics.Listen); port != s.docker.last(c.Build.Target, "EXPOSE") {

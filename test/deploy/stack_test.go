@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,7 +57,7 @@ func copyDeploy(t *testing.T, change func(file, text string) string) string {
 	}
 	makeSecrets(t, dir)
 	// What the hub's operator gives.
-	if err := os.WriteFile(filepath.Join(dir, "secrets", "hub.creds"), nil, 0o444); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "secrets", "hub", "site.creds"), nil, 0o444); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -177,7 +178,7 @@ func (s *stack) reads(c types.ServiceConfig) (links []config.LinkOf, secrets []c
 	flags := args(c.Command)
 	for _, l := range cfg.Links() {
 		switch {
-		case program == "ingest-tcp" && l.TCP == nil, program == "ingest-poll" && l.TCP != nil, program == "parser", program == "sink":
+		case program == "ingest-tcp" && l.TCP == nil, program == "ingest-poll" && l.TCP != nil, program == "parser", program == "sink", program == "tools":
 			continue
 		case program == "simulate" && (l.Site.ID != flags["--site"] || l.ID != flags["--link"]):
 			continue
@@ -190,13 +191,24 @@ func (s *stack) reads(c types.ServiceConfig) (links []config.LinkOf, secrets []c
 			secrets = append(secrets, l.MySQL.Secret)
 		}
 	}
-	if program == "sink" {
+	if program == "sink" || program == "tools" {
 		secrets = append(secrets, cfg.ClickHouse.Secret)
 	}
 	if cfg.NATS.CredsFile != "" {
 		secrets = append(secrets, config.Secret{PasswordFile: cfg.NATS.CredsFile})
 	}
 	return links, secrets
+}
+
+// secretFolders are those mounted whole, and where they are on the host.
+func secretFolders(c types.ServiceConfig) map[string]string {
+	out := map[string]string{}
+	for _, v := range c.Volumes {
+		if strings.HasPrefix(v.Target, "/run/secrets/") && v.Type == types.VolumeTypeBind && v.ReadOnly {
+			out[v.Target] = v.Source
+		}
+	}
+	return out
 }
 
 // secretFiles is where a container finds its secrets.
@@ -212,6 +224,29 @@ func secretFiles(c types.ServiceConfig) []string {
 		}
 		out = append(out, target)
 	}
+	for folder, at := range secretFolders(c) {
+		files, err := filepath.Glob(filepath.Join(at, "*"))
+		if err != nil {
+			panic(err)
+		}
+		for _, f := range files {
+			out = append(out, folder+"/"+filepath.Base(f))
+		}
+	}
 	slices.Sort(out)
 	return out
+}
+
+// operates: a command reaches what it asks, starts nobody, and nobody reaches it.
+func (s *stack) operates(c types.ServiceConfig, problems *report) {
+	cfg := s.configs[c.Name]
+	for _, addr := range append([]string{strings.TrimPrefix(cfg.NATS.URL, "nats://")}, cfg.ClickHouse.Addr...) {
+		host, _, _ := net.SplitHostPort(addr)
+		if other, ok := s.Services[host]; !ok || !meet(c, other) {
+			problems.add("%s: cannot reach %s", c.Name, addr)
+		}
+	}
+	if !slices.Equal(c.Profiles, []string{"tools"}) || len(c.DependsOn) > 0 || len(c.Ports) > 0 {
+		problems.add("%s: starts with others, or starts them", c.Name)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -31,11 +32,8 @@ func scalar(text string) *yamlv3.Node { return &yamlv3.Node{Kind: yamlv3.ScalarN
 
 // around proves what stands around a workload's pods.
 func (e *examined) around(w workload) {
-	if w.kind == "Job" {
-		if w.pod.Spec.RestartPolicy != corev1.RestartPolicyOnFailure || w.Annotations["helm.sh/hook"] != "pre-install,pre-upgrade" ||
-			!slices.Contains(w.pod.Spec.Containers[0].Args, "-migrate") {
-			e.add("%s: does not migrate before an upgrade", w.Name)
-		}
+	if w.ends() {
+		e.job(w)
 		return
 	}
 	budgets := 0
@@ -54,6 +52,35 @@ func (e *examined) around(w workload) {
 		return s.Name == w.governed && s.Spec.ClusterIP == corev1.ClusterIPNone && finds(s.Spec.Selector, w.pod.Labels)
 	}) {
 		e.add("%s: its Service %q is none of its pods'", w.Name, w.governed)
+	}
+}
+
+// job proves that the schema is there before an upgrade, and that in and out are
+// compared each day, by one who only asks.
+func (e *examined) job(w workload) {
+	c := w.pod.Spec.Containers[0]
+	if len(c.Ports) > 0 {
+		e.add("%s: Prometheus would look for it when it has ended", w.Name)
+	}
+	if w.kind == "Job" {
+		if w.pod.Spec.RestartPolicy != corev1.RestartPolicyOnFailure || w.Annotations["helm.sh/hook"] != "pre-install,pre-upgrade" ||
+			!slices.Contains(c.Args, "-migrate") {
+			e.add("%s: does not migrate before an upgrade", w.Name)
+		}
+		return
+	}
+	at := slices.IndexFunc(e.crons, func(c *batchv1.CronJob) bool { return c.Name == w.Name })
+	switch s := e.crons[at].Spec; {
+	case s.ConcurrencyPolicy != batchv1.ForbidConcurrent || s.TimeZone == nil || *s.TimeZone != "Etc/UTC" || s.Suspend != nil:
+		e.add("%s: runs twice at once, or by another clock than UTC", w.Name)
+	case s.StartingDeadlineSeconds == nil || s.JobTemplate.Spec.ActiveDeadlineSeconds == nil || s.JobTemplate.Spec.BackoffLimit == nil:
+		e.add("%s: is forgotten when it is late, or never ends", w.Name)
+	case s.FailedJobsHistoryLimit == nil || *s.FailedJobsHistoryLimit < 1 || s.SuccessfulJobsHistoryLimit == nil:
+		e.add("%s: keeps no log of what failed", w.Name)
+	}
+	// The pod that failed stays, and its log with it.
+	if w.pod.Spec.RestartPolicy != corev1.RestartPolicyNever || !slices.Equal(c.Args[:2], []string{"status", "--reconcile"}) {
+		e.add("%s: does not compare in and out", w.Name)
 	}
 }
 
@@ -152,6 +179,9 @@ func (e *examined) network(w workload) {
 	if len(p.PolicyTypes) != 2 {
 		e.add("%s: its policy is about %v", w.Name, p.PolicyTypes)
 	}
+	if w.ends() != (len(p.Ingress) == 0) {
+		e.add("%s: may be asked by %v", w.Name, p.Ingress)
+	}
 	for _, l := range cfg.Links() {
 		name := l.Site.ID + "/" + l.ID
 		if listen := listensOn(l); listen != "" {
@@ -172,7 +202,7 @@ func (e *examined) network(w workload) {
 		}
 	}
 	servers := strings.Split(strings.TrimPrefix(strings.TrimPrefix(cfg.NATS.URL, "nats://"), "tls://"), ",")
-	if w.service() == "sink" {
+	if w.service() == "sink" || w.service() == "tools" {
 		servers = append(servers, cfg.ClickHouse.Addr...)
 	}
 	for _, addr := range append(servers, "dns:53") {

@@ -90,15 +90,25 @@ func TestChangedServers(t *testing.T) {
 		old, new string
 		want     []string
 	}{
-		{"nats.nats.svc.cluster.local:4222", "nats.elsewhere:4222", []string{"listen-lyon", "migrate", "parser", "sink"}},
-		{"user: trunkline", "user: writer", []string{"migrate", "sink"}},
-		{"keda:", "image: {tag: 0.1.1}\nkeda:", []string{"listen-lyon", "migrate", "parser", "sink"}},
+		{"nats.nats.svc.cluster.local:4222", "nats.elsewhere:4222", []string{"listen-lyon", "migrate", "parser", "reconcile", "sink"}},
+		{"user: trunkline", "user: writer", []string{"migrate", "reconcile", "sink"}},
+		{"keda:", "image: {tag: 0.1.1}\nkeda:", []string{"listen-lyon", "migrate", "parser", "reconcile", "sink"}},
 	} {
 		file := filepath.Join(t.TempDir(), "values.yaml")
 		changed(t, example("one-site"), file, c.old, c.new)
 		if got := restarted(base, renderedFrom(t, chart, file)); !slices.Equal(got, c.want) {
 			t.Errorf("%q: restarts %q, want %q", c.new, got, c.want)
 		}
+	}
+}
+
+// Other credentials of a group restart its own pods: another Secret is mounted.
+func TestChangedCredentials(t *testing.T) {
+	base := rendered(t, "edge")
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	changed(t, example("edge"), file, "hub-acme/site.creds", "hub-acme-2/site.creds")
+	if got, want := restarted(base, renderedFrom(t, chart, file)), []string{"dial-acme", "listen-acme", "poll-acme"}; !slices.Equal(got, want) {
+		t.Errorf("restarts %q, want %q", got, want)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestExamples(t *testing.T) {
 func TestProbes(t *testing.T) {
 	for _, w := range rendered(t, "fifty-sites", keda).workloads() {
 		c := w.pod.Spec.Containers[0]
-		if w.kind == "Job" {
+		if w.ends() {
 			continue
 		}
 		for _, broken := range []string{"nats", "clickhouse", "lyon/front-desk"} {

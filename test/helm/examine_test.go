@@ -140,7 +140,7 @@ func (e *examined) links(want []config.LinkOf) {
 		if len(cfg.Sites) > 0 && dials && cfg.NATS.Spool != nil && *w.replicas != 1 {
 			e.add("%s: %d pods with a spool each do not see each other's leases", w.Name, *w.replicas)
 		}
-		if (w.service() == "parser" || w.service() == "sink") && (len(cfg.Sites) > 0 || cfg.NATS.Spool != nil) {
+		if !strings.HasPrefix(w.service(), "ingest") && (len(cfg.Sites) > 0 || cfg.NATS.Spool != nil) {
 			e.add("%s: it has no use for sites or a spool", w.Name)
 		}
 	}

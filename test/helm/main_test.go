@@ -24,7 +24,8 @@ const (
 // examples are the values files beside the chart.
 var examples = []string{"one-site", "fifty-sites", "edge", "hub"}
 
-// flags are those of each service's binary, which is in the folder binaries.
+// flags are those of each image's program, which is in the folder binaries: of
+// the services, and of the command that `tools` is started with.
 var (
 	flags    = map[string][]string{}
 	binaries string
@@ -46,12 +47,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-var flagLine = regexp.MustCompile(`(?m)^\s+(-[a-z]\w*)`)
+var flagLine = regexp.MustCompile(`(?m)^\s+(-{1,2}[a-z][\w-]*)(?:, (--[\w-]+))?`)
 
-// askServices builds the services, and asks each for its flags.
+// askServices builds the programs, and asks each for its flags.
 func askServices(dir string) error {
 	services := []string{"ingest-tcp", "ingest-poll", "parser", "sink"}
-	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", dir)
+	build := exec.Command("go", "build", "-tags", "edge", "-ldflags", "-s -w", "-o", dir, "./cmd/trunkline")
 	for _, s := range services {
 		build.Args = append(build.Args, "./services/"+s+"/cmd/"+s)
 	}
@@ -59,13 +60,17 @@ func askServices(dir string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
+	asked := map[string][]string{"tools": {"trunkline", "status", "-h"}}
 	for _, s := range services {
-		out, err := exec.Command(filepath.Join(dir, s), "-h").CombinedOutput()
+		asked[s] = []string{s, "-h"}
+	}
+	for image, command := range asked {
+		out, err := exec.Command(filepath.Join(dir, command[0]), command[1:]...).CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("%s -h: %w\n%s", s, err, out)
+			return fmt.Errorf("%s: %w\n%s", command, err, out)
 		}
 		for _, f := range flagLine.FindAllStringSubmatch(string(out), -1) {
-			flags[s] = append(flags[s], f[1])
+			flags[image] = append(flags[image], f[1:]...)
 		}
 	}
 	return nil

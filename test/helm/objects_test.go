@@ -27,6 +27,7 @@ type objects struct {
 	sets       []*appsv1.StatefulSet
 	deploys    []*appsv1.Deployment
 	jobs       []*batchv1.Job
+	crons      []*batchv1.CronJob
 	budgets    []*policyv1.PodDisruptionBudget
 	policies   []*networkingv1.NetworkPolicy
 	scalers    []*autoscalingv2.HorizontalPodAutoscaler
@@ -82,6 +83,8 @@ func (o *objects) take(text string) error {
 		it = fresh(&o.deploys)
 	case "batch/v1 Job":
 		it = fresh(&o.jobs)
+	case "batch/v1 CronJob":
+		it = fresh(&o.crons)
 	case "policy/v1 PodDisruptionBudget":
 		it = fresh(&o.budgets)
 	case "networking.k8s.io/v1 NetworkPolicy":
@@ -138,8 +141,14 @@ func (o *objects) workloads() []workload {
 	for _, j := range o.jobs {
 		out = append(out, workload{"Job", j.ObjectMeta, j.Spec.Parallelism, nil, j.Spec.Template, nil, ""})
 	}
+	for _, c := range o.crons {
+		out = append(out, workload{"CronJob", c.ObjectMeta, nil, nil, c.Spec.JobTemplate.Spec.Template, nil, ""})
+	}
 	return out
 }
+
+// ends tells whether a workload's pods end by themselves: nobody asks these.
+func (w workload) ends() bool { return w.kind == "Job" || w.kind == "CronJob" }
 
 // finds tells whether a selector finds pods with these labels.
 func finds(selector, labels map[string]string) bool {

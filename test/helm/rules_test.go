@@ -83,7 +83,7 @@ func (e *examined) pod(w workload) {
 			e.add("%s: %s has no flag %s", w.Name, w.service(), arg)
 		}
 	}
-	if len(c.Args) < 2 || c.Args[0] != "-c" || c.Args[1] != "/etc/trunkline/trunkline.yaml" || len(c.Command) > 0 {
+	if at := slices.Index(c.Args, "-c"); at < 0 || at+1 == len(c.Args) || c.Args[at+1] != "/etc/trunkline/trunkline.yaml" || len(c.Command) > 0 {
 		e.add("%s: starts with %q %q", w.Name, c.Command, c.Args)
 	}
 	mounts, volumes := map[string]string{}, map[string]bool{}
@@ -118,7 +118,7 @@ func (e *examined) pod(w workload) {
 	if p.TerminationGracePeriodSeconds == nil || *p.TerminationGracePeriodSeconds < 60 {
 		e.add("%s: is killed while it drains", w.Name)
 	}
-	if w.kind == "Job" {
+	if w.ends() {
 		return
 	}
 	want := "/readyz"
@@ -191,6 +191,9 @@ func (e *examined) secrets(w workload) {
 		if at < 0 || c.VolumeMounts[at].MountPath != "/run/secrets/"+v.Secret.SecretName || !c.VolumeMounts[at].ReadOnly {
 			e.add("%s: Secret %s is not mounted where it is looked for", w.Name, v.Secret.SecretName)
 		}
+		if m := v.Secret.DefaultMode; m == nil || *m != 0o440 {
+			e.add("%s: Secret %s can be read by others than its group, or not by it", w.Name, v.Secret.SecretName)
+		}
 		mounted[v.Secret.SecretName] = true
 		needed := strings.Contains(vital, "/run/secrets/"+v.Secret.SecretName+"/")
 		if v.Secret.Optional == nil || *v.Secret.Optional == needed {
@@ -207,6 +210,9 @@ func (e *examined) secrets(w workload) {
 		if idle {
 			e.add("%s: Secret %s is none of its", w.Name, name)
 		}
+	}
+	if n := e.configs[w.Name].NATS; strings.HasPrefix(n.URL, "tls://") && (n.CredsFile == "" || n.InboxPrefix == "") {
+		e.add("%s: is nobody at its NATS server", w.Name)
 	}
 	named := map[string]bool{}
 	for _, m := range passwordOf.FindAllStringSubmatch(text, -1) {

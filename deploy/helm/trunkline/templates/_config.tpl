@@ -7,11 +7,21 @@
 data: /var/lib/trunkline
 metrics: {listen: ":9090"}
 nats:
-  {{- ternary $root.Values.nats (omit $root.Values.nats "spool") (default false $load.spool) | toYaml | nindent 2 }}
+  {{- include "trunkline.nats" . | nindent 2 }}
 {{- if $load.clickhouse }}
 clickhouse:
   {{- $load.clickhouse | toYaml | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* NATS, as whom this workload is known there: its group, else its role, else all alike. */}}
+{{- define "trunkline.nats" -}}
+{{- $root := first . }}{{ $load := last . -}}
+{{- $nats := $root.Values.nats }}
+{{- with $load.credentials | default (get $root.Values.credentials $load.role) }}
+{{- $nats = merge (deepCopy .) (omit $nats "creds_file" "inbox_prefix") }}
+{{- end }}
+{{- ternary $nats (omit $nats "spool") (default false $load.spool) | toYaml }}
 {{- end }}
 
 {{- define "trunkline.file" -}}
@@ -76,5 +86,5 @@ apiVersion: v1
 kind: ConfigMap
 {{ include "trunkline.meta" . }}
 data:
-  {{- $files | nindent 2 }}
+  {{- trim $files | nindent 2 }}
 {{- end }}

@@ -60,6 +60,9 @@ links (with names), ports. A link stands in exactly one: a second process with a
 {{- range $g := .Values.groups }}
 {{- if hasKey $groups $g.name }}{{ fail (printf "groups: %s is there twice" $g.name) }}{{ end }}
 {{- $_ := set $groups $g.name $g }}
+{{- if and $g.credentials (not $root.Values.nats.spool) }}
+{{- fail (printf "groups: %s has credentials of its own: a site's user may publish and not use JetStream, so its pods keep their tickets themselves: give nats.spool, such as spool: {max_bytes: 8GiB}" $g.name) }}
+{{- end }}
 {{- range $g.sites }}
 {{- if hasKey $of . }}{{ fail (printf "groups: site %s is in %s and in %s: give it one" . (get $of .) $g.name) }}{{ end }}
 {{- $_ := set $of . $g.name }}
@@ -85,7 +88,8 @@ links (with names), ports. A link stands in exactly one: a second process with a
 {{- $_ := set $seen $link.id true }}
 {{- $kind := include "trunkline.kind" (list $name $link) }}
 {{- include "trunkline.fits" (list $root $name $link $settings) }}
-{{- $key := $kind }}{{ $load := dict "kind" $kind "service" "ingest-tcp" "group" "" "ports" list "passive" list "links" list "sites" list "hostNetwork" false "nodeSelector" dict "annotations" dict }}
+{{- $own := default dict $settings.credentials }}
+{{- $key := $kind }}{{ $load := dict "kind" $kind "service" "ingest-tcp" "role" "ingest" "credentials" $own "group" "" "ports" list "passive" list "links" list "sites" list "hostNetwork" false "nodeSelector" dict "annotations" dict }}
 {{- if has $kind (list "listen" "receive") }}
 {{- $key = printf "%s-%s" $kind $group }}
 {{- $_ := set $load "group" $group }}
@@ -93,11 +97,18 @@ links (with names), ports. A link stands in exactly one: a second process with a
 {{- $_ := set $load "nodeSelector" (default dict $settings.nodeSelector) }}
 {{- $_ := set $load "annotations" (default dict $settings.annotations) }}
 {{- end }}
+{{- if and $own (has $kind (list "dial" "poll")) }}
+{{- /* A site's user may publish its own tickets and no others: no pool is shared with it. */}}
+{{- $key = printf "%s-%s" $kind $group }}
+{{- $_ := set $load "group" $group }}
+{{- $_ := set $load "component" (printf "site-%s" $kind) }}
+{{- $_ := set $load "nodeSelector" (default dict $settings.nodeSelector) }}
+{{- end }}
 {{- if has $kind (list "receive" "poll") }}{{ $_ := set $load "service" "ingest-poll" }}{{ end }}
 {{- if eq $kind "listen" }}{{ $_ := set $load "replicas" (default $root.Values.listen.replicas $settings.replicas) }}
 {{- else if eq $kind "receive" }}{{ $_ := set $load "replicas" 1 }}
-{{- else }}{{ $_ := set $load "replicas" (ternary 1 (get $root.Values $kind).replicas $root.Values.spoolPools) }}{{ end }}
-{{- $_ := set $load "spool" (and $root.Values.nats.spool (or $root.Values.spoolPools (has $kind (list "listen" "receive"))) | not | not) }}
+{{- else }}{{ $_ := set $load "replicas" (ternary 1 (get $root.Values $kind).replicas (or $own $root.Values.spoolPools | not | not)) }}{{ end }}
+{{- $_ := set $load "spool" (and $root.Values.nats.spool (or $own $root.Values.spoolPools (has $kind (list "listen" "receive"))) | not | not) }}
 {{- $load = get $loads $key | default $load }}
 {{- $_ := set $load "key" $key }}
 {{- $_ := set $loads $key $load }}

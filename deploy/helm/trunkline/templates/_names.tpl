@@ -15,7 +15,7 @@
 {{- $load := last . -}}
 app.kubernetes.io/name: trunkline
 app.kubernetes.io/instance: {{ (first .).Release.Name }}
-app.kubernetes.io/component: {{ $load.kind }}
+app.kubernetes.io/component: {{ $load.component | default $load.kind }}
 {{- if $load.group }}
 trunkline.internal/group: {{ $load.group }}
 {{- end }}

@@ -56,6 +56,9 @@ spec:
   podSelector:
     matchLabels: {{- include "trunkline.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
+  {{- if $load.job }}
+  ingress: []
+  {{- else }}
   ingress:
     - ports: [{port: 9090, protocol: TCP}]
       {{- with $policy.metrics }}
@@ -74,6 +77,7 @@ spec:
     {{- $ends := splitList "-" . }}
     - ports: [{port: {{ first $ends }}, endPort: {{ last $ends }}, protocol: TCP}]
     {{- end }}
+  {{- end }}
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - ports:

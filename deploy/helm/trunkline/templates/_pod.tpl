@@ -42,7 +42,7 @@ spec:
     # In the pod's own network: FTP, SFTP and others have ports below 1024.
     sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "0"}]
     {{- end }}
-  {{- if ne $load.kind "migrate" }}
+  {{- if not $load.job }}
   topologySpreadConstraints:
     {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
     - maxSkew: 1
@@ -62,20 +62,21 @@ spec:
     {{- with $root.Values.tolerations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if eq $load.kind "migrate" }}
-  restartPolicy: OnFailure
+  {{- with $load.job }}
+  restartPolicy: {{ . }}
   {{- end }}
   containers:
     - name: {{ $load.service }}
       image: {{ include "trunkline.image" . }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      args: [-c, /etc/trunkline/trunkline.yaml{{ if eq $load.kind "migrate" }}, -migrate{{ end }}]
+      args: {{ $load.args | default (list "-c" "/etc/trunkline/trunkline.yaml") | toJson }}
       env:
         - name: GOMEMLIMIT
           value: {{ include "trunkline.heap" $values.resources.limits.memory }}
         {{- with include "trunkline.env" (list $root $file) }}
         {{- . | nindent 8 }}
         {{- end }}
+      {{- if not $load.job }}
       ports:
         - {name: metrics, containerPort: 9090}
         {{- $seen := dict }}
@@ -86,7 +87,6 @@ spec:
         - {name: {{ $name }}, containerPort: {{ .port }}, protocol: {{ .protocol }}}
         {{- end }}
         {{- end }}
-      {{- if ne $load.kind "migrate" }}
       # It lives while it answers. NATS and ClickHouse may be away: a restart brings neither back.
       livenessProbe:
         httpGet: {path: /healthz, port: metrics}
@@ -133,7 +133,7 @@ spec:
     {{- range include "trunkline.secrets" $file | fromJsonArray }}
     - name: {{ printf "secret-%s" . | trunc 63 | replace "." "-" }}
       # A link's that is missing stops this link, which says so, and no other.
-      secret: {secretName: {{ . }}, optional: {{ not (has . $needed) }}}
+      secret: {secretName: {{ . }}, defaultMode: 0440, optional: {{ not (has . $needed) }}}
     {{- end }}
     {{- range $i, $folder := include "trunkline.folders" . | fromJsonArray }}
     - name: folder-{{ $i }}
