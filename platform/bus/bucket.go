@@ -68,7 +68,7 @@ func copyBucket(ctx context.Context, js jetstream.JetStream, bucket string, w io
 		return nil, err
 	}
 	prefix := "$KV." + bucket + "."
-	stream, err := js.Stream(ctx, "KV_"+bucket)
+	stream, err := js.Stream(ctx, bucketStream+bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"trunkline.internal/platform/natsd"
 	"trunkline.internal/proto/wire"
 )
 
@@ -108,11 +107,7 @@ func TestLeaseRunsOutUnderItsHolder(t *testing.T) {
 
 // A message that is not answered comes again for ever.
 func TestRedeliveredForEver(t *testing.T) {
-	srv, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(srv.Stop)
+	srv := serve(t, t.TempDir(), "")
 	b := connect(t, srv)
 	c := committer(t, b, wire.StreamTickets)
 	if err := c.Publish(t.Context(), message(1, "a")); err != nil {

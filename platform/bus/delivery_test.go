@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"trunkline.internal/platform/natsd"
 	"trunkline.internal/proto/wire"
 )
 
@@ -47,11 +46,7 @@ func TestCommitterKeepsAPublishTogether(t *testing.T) {
 // A line that does not carry a full batch before a commit times out carries the
 // messages.
 func TestCommitterOnASlowLine(t *testing.T) {
-	srv, err := natsd.Start(natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(srv.Stop)
+	srv := serve(t, t.TempDir(), "127.0.0.1:0")
 	b := connect(t, srv, func(c *Config) {
 		c.URL, c.Options = srv.URL(), []nats.Option{nats.SetCustomDialer(slowLine{})}
 	})
@@ -125,10 +120,7 @@ func (s *stalling) Update(ctx context.Context, _ string, _ []byte, _ uint64) (ui
 // that had no answer gives it anew.
 func TestCommitterDropsWhatNobodyWaitsFor(t *testing.T) {
 	dir := t.TempDir()
-	srv, err := natsd.Start(natsd.Config{Dir: dir, Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	srv := serve(t, dir, "127.0.0.1:0")
 	url := srv.URL()
 	b := connect(t, srv, func(c *Config) { c.URL, c.Options = url, nil })
 	c := committer(t, b, wire.StreamTickets)
@@ -143,11 +135,7 @@ func TestCommitterDropsWhatNobodyWaitsFor(t *testing.T) {
 		t.Errorf("who gave up hears %v", err)
 	}
 	go func() { kept <- c.Publish(t.Context(), message(2, "kept")) }()
-	srv, err = natsd.Start(natsd.Config{Dir: dir, Listen: strings.TrimPrefix(url, "nats://")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Stop()
+	serve(t, dir, strings.TrimPrefix(url, "nats://"))
 	if err := <-kept; err != nil {
 		t.Fatal(err)
 	}

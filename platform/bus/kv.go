@@ -53,7 +53,7 @@ func (b *Bus) Announce(ctx context.Context, s pbx.Settings) error {
 	if err != nil {
 		return err
 	}
-	stream := "KV_" + wire.BucketLinks
+	stream := bucketStream + wire.BucketLinks
 	c := &Committer{bus: b, stream: stream, timeout: commitTimeout}
 	key := wire.LinkKey(s.Site, s.Link)
 	if err := c.publish(ctx, []*nats.Msg{{Subject: "$KV." + wire.BucketLinks + "." + key, Header: nats.Header{}, Data: value}}, c.timeout); err != nil {

@@ -3,9 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,10 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/encoding/ianaindex"
-
 	"trunkline.internal/pbx"
-	"trunkline.internal/pbx/layout"
 )
 
 func (in *reading) validate(c *Config) {
@@ -72,12 +66,6 @@ type uses struct {
 
 // server is one of ours that links share.
 type server struct{ wire, listen, name string }
-
-type listen struct {
-	host, port string
-	allow      []netip.Prefix
-	path, name string
-}
 
 func (u *uses) site(s *Site, at string) {
 	in := u.in
@@ -218,71 +206,6 @@ func wireList(wires []pbx.Wire) string {
 	return strings.Join(names, ", ")
 }
 
-func (u *uses) tcp(t *TCP, at, name string) {
-	in := u.in
-	if t.Dial != "" {
-		in.address(at+".dial", t.Dial)
-		if host, _, _ := net.SplitHostPort(t.Dial); host == "" {
-			in.problemAt(at+".dial", "%s.dial: %q: give the PBX's address and port, such as 10.1.0.5:2300", at, t.Dial)
-		}
-		if len(t.Allow) > 0 {
-			in.problemAt(at+".allow", "%s.allow: only a link that listens has an allow-list", at)
-		}
-		in.secret(at, t.Secret)
-		return
-	}
-	if t.Set() {
-		in.problemAt(at, "%s: a link that listens has no password", at)
-	}
-	if in.address(at+".listen", t.Listen) {
-		host, port, _ := net.SplitHostPort(t.Listen)
-		u.listens = append(u.listens, listen{host, port, t.Allow, at + ".listen", name})
-	}
-	if t.MaxConnections < 0 {
-		in.problemAt(at+".max_connections", "%s.max_connections: %d: give a number above 0", at, t.MaxConnections)
-	}
-}
-
-// ports finds links on one port whose allow-lists do not tell them apart.
-func (u *uses) ports() {
-	for i, a := range u.listens {
-		for _, b := range u.listens[:i] {
-			if a.port != b.port || a.port == "0" || a.host != b.host && !wildcard(a.host) && !wildcard(b.host) {
-				continue
-			}
-			if disjoint(a.allow, b.allow) {
-				continue
-			}
-			u.in.problemAt(a.path, "%s: link %s listens on port %s, and so does link %s (%s): give both `allow` ranges that do not overlap, or another port",
-				a.path, a.name, a.port, b.name, u.in.where(b.path))
-		}
-	}
-}
-
-// Canonical makes the ways to write every address of this machine equal, such as
-// :1080 and 0.0.0.0:1080.
-func Canonical(listen string) string {
-	host, port, _ := net.SplitHostPort(listen)
-	if wildcard(host) {
-		host = ""
-	}
-	return net.JoinHostPort(host, port)
-}
-
-func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
-
-func disjoint(a, b []netip.Prefix) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	for _, p := range a {
-		if slices.ContainsFunc(b, p.Overlaps) {
-			return false
-		}
-	}
-	return true
-}
-
 func (u *uses) files(f *Files, model *pbx.Model, at, name string) {
 	in := u.in
 	if f.Dir == "" {
@@ -335,77 +258,6 @@ func (u *uses) mysql(m *MySQL, model *pbx.Model, at, name string) {
 		in.problemAt(at, "%s: link %s reads %s, and so does link %s: each row belongs to one link", at, name, key, other)
 	}
 	u.tables[key] = name
-}
-
-func (in *reading) parseSettings(p *pbx.Parse, at string) {
-	in.timezone(at+".timezone", p.Timezone, false)
-	in.oneOf(at+".time_is", p.TimeIs, "start", "end")
-	in.oneOf(at+".date_order", p.DateOrder, "dmy", "mdy", "ymd", "ydm")
-	if p.Clock != 0 && p.Clock != 12 && p.Clock != 24 {
-		in.problemAt(at+".clock", "%s.clock: %d: give 12 or 24", at, p.Clock)
-	}
-	if p.Charset != "" {
-		if enc, err := ianaindex.IANA.Encoding(p.Charset); err != nil || enc == nil {
-			in.problemAt(at+".charset", "%s.charset: %q: give an IANA name such as utf-8, iso-8859-1 or windows-1252", at, p.Charset)
-		}
-	}
-	for flag, direction := range p.AMAFlags {
-		in.oneOf(at+".amaflags."+strconv.Itoa(flag), direction, "inbound", "outbound", "internal")
-	}
-	if c := p.Currency; c != "" && (len(c) != 3 || strings.ToUpper(c) != c) {
-		in.problemAt(at+".currency", "%s.currency: %q: give an ISO 4217 code such as EUR", at, c)
-	}
-	for _, n := range []struct {
-		key   string
-		value int
-	}{{"charge_scale", p.ChargeScale}, {"masked_digits", p.MaskedDigits}} {
-		if n.value < 0 {
-			in.problemAt(at+"."+n.key, "%s.%s: %d: give a number above 0", at, n.key, n.value)
-		}
-	}
-}
-
-// layout reads the file that says how the link's tickets are read. Its name is
-// relative to the file in which the link stands.
-func (in *reading) layout(l *Link, model *pbx.Model, at, name string) {
-	file := l.Parse.Layout
-	switch {
-	case file == "" && model.ID == pbx.Custom:
-		in.problemAt(at, "%s: link %s needs the file that describes its tickets", at, name)
-		return
-	case file == "":
-		return
-	case !model.ByLayout:
-		in.problemAt(at, "%s: link %s: the tickets of %s are known and need no layout; for others take the model %s", at, name, l.Model, pbx.Custom)
-		return
-	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(in.places[at].file), file)
-	}
-	text, err := readLayout(file)
-	if err != nil {
-		in.problemAt(at, "%s: link %s: %v", at, name, err)
-		return
-	}
-	l.Layout = string(text)
-	in.layouts = append(in.layouts, file)
-	if _, err := layout.Parse(file, text); err != nil {
-		in.problemAt(at, "%s: link %s: %v", at, name, err)
-	}
-}
-
-// readLayout reads a regular file of a layout's size: never a pipe or a device.
-func readLayout(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", file)
-	case info.Size() > pbx.MaxLayout:
-		return nil, fmt.Errorf("%s has %d bytes: a layout has at most %d", file, info.Size(), pbx.MaxLayout)
-	}
-	return os.ReadFile(file)
 }
 
 func (in *reading) oneOf(at, value string, allowed ...string) {

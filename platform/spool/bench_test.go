@@ -13,7 +13,7 @@ func BenchmarkForward(b *testing.B) {
 	for _, links := range []int{1, 8} {
 		b.Run(fmt.Sprintf("links=%d", links), func(b *testing.B) {
 			h := newHub(b, "lyon")
-			h.stop()
+			h.Stop()
 			p := openSpool(b, b.TempDir(), h.guest("lyon"))
 			n := 0
 			for n < b.N {
@@ -28,9 +28,9 @@ func BenchmarkForward(b *testing.B) {
 					n += len(msgs)
 				}
 			}
-			h.start()
-			await(b, "the hub is found", func() bool { return h.count() > 0 }) // the backoff is over
-			had := h.count()
+			h.Start()
+			await(b, "the hub is found", func() bool { return h.Count() > 0 }) // the backoff is over
+			had := h.Count()
 			b.ResetTimer()
 			await(b, "all is handed over", p.empty)
 			b.ReportMetric(float64(n-had)/b.Elapsed().Seconds(), "msgs/s")

@@ -5,19 +5,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/pbx"
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/bus/bustest"
 	"trunkline.internal/platform/lifecycle"
 	"trunkline.internal/proto/wire"
 )
@@ -25,138 +24,32 @@ import (
 // await waits for a condition of another goroutine's making.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("%s: it did not happen within 30 s", what)
+	bustest.Await(t, what, ok)
 }
 
 // hub is the NATS server of the services, which can be stopped and started.
 type hub struct {
-	t    testing.TB
-	opts server.Options
-	srv  *server.Server
-	bus  *bus.Bus // of the services
-}
-
-// user is that of a site, with the rights that docs/spool.md gives it.
-func user(site string) *server.User {
-	return &server.User{Username: site, Password: site, Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{"tickets.v1.*." + site + ".*", "$KV.links." + site + ".*", "events.v1." + site + ".>"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"ask.v1.links", "ask.v1.reload", "_INBOX_" + site + ".>"}},
-		Response:  &server.ResponsePermission{MaxMsgs: 100, Expires: time.Minute},
-	}}
+	*bustest.Hub
+	t testing.TB
 }
 
 func newHub(t testing.TB, sites ...string) *hub {
 	t.Helper()
-	h := &hub{t: t, opts: server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
-		Users: []*server.User{{Username: "services", Password: "services"}},
-	}}
-	for _, site := range sites {
-		h.opts.Users = append(h.opts.Users, user(site))
-	}
-	h.start()
-	h.opts.Port = h.srv.Addr().(*net.TCPAddr).Port
-	t.Cleanup(func() { h.stop() })
-	h.bus = h.connect("services", bus.Hub)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = h.bus.Run(ctx, func() {}) }()
-	t.Cleanup(func() { cancel(); <-done })
-	if err := h.bus.Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
-func (h *hub) start() {
-	h.t.Helper()
-	opts := h.opts
-	srv, err := server.NewServer(&opts)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	srv.Start()
-	if !srv.ReadyForConnections(20 * time.Second) {
-		h.t.Fatal("the hub does not start")
-	}
-	h.srv = srv
-	if h.bus != nil {
-		await(h.t, "the services are back", h.bus.Conn.IsConnected)
-	}
-}
-
-func (h *hub) stop() {
-	h.srv.Shutdown()
-	h.srv.WaitForShutdown()
-	if h.bus != nil {
-		await(h.t, "the services notice", func() bool { return !h.bus.Conn.IsConnected() })
-	}
-}
-
-// connect connects as a user.
-func (h *hub) connect(name string, role bus.Role, more ...nats.Option) *bus.Bus {
-	h.t.Helper()
-	b, err := bus.Connect(bus.Config{
-		URL: fmt.Sprintf("nats://127.0.0.1:%d", h.opts.Port), Name: name, Role: role, Log: slog.New(slog.DiscardHandler),
-		Options: append([]nats.Option{nats.UserInfo(name, name)}, more...),
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return b
+	return &hub{bustest.New(t, sites...), t}
 }
 
 // stored is what the hub has, in its order.
 func (h *hub) stored() []*bus.TicketMessage {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	s, err := h.bus.JS.Stream(ctx, wire.StreamTickets)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer func() { _ = s.DeleteConsumer(ctx, c.CachedInfo().Name) }()
-	it, err := c.Messages()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer it.Stop()
-	out := make([]*bus.TicketMessage, 0, s.CachedInfo().State.Msgs)
-	for range s.CachedInfo().State.Msgs {
-		msg, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		m, err := bus.ReadTicketMessage(msg.Subject(), msg.Headers(), msg.Data())
-		if err != nil {
-			h.t.Fatal(err)
-		}
+	stored := bustest.Stored(h.t, h.Bus)
+	for _, msg := range stored {
 		for name := range msg.Headers() {
 			if strings.HasPrefix(name, "Nats-") && name != jetstream.MsgIDHeader && !strings.HasPrefix(name, "Nats-Batch-") {
 				h.t.Errorf("header %s came along", name)
 			}
 		}
-		out = append(out, m)
 	}
-	return out
-}
-
-func (h *hub) count() int {
-	h.t.Helper()
-	s, err := h.bus.JS.Stream(context.Background(), wire.StreamTickets)
-	if err != nil {
-		return -1
-	}
-	return int(s.CachedInfo().State.Msgs)
+	return bustest.Tickets(h.t, stored)
 }
 
 // place is a running spool of a site, as an ingest process has it.
@@ -222,7 +115,7 @@ func openSpool(t testing.TB, dir string, guest *bus.Bus, change ...func(*Spool))
 }
 
 func (h *hub) guest(site string) *bus.Bus {
-	return h.connect(site, bus.Guest, nats.CustomInboxPrefix("_INBOX_"+site))
+	return h.Connect(site, bus.Guest, nats.CustomInboxPrefix("_INBOX_"+site))
 }
 
 func settings(site, link string) pbx.Settings {

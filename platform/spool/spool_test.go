@@ -28,7 +28,7 @@ func (p *place) empty() bool {
 // order, with the settings before them.
 func TestHubAway(t *testing.T) {
 	h := newHub(t, "lyon")
-	h.stop()
+	h.Stop()
 	p := openSpool(t, t.TempDir(), h.guest("lyon"))
 	p.announce("lyon", "a")
 	p.announce("lyon", "b")
@@ -43,7 +43,7 @@ func TestHubAway(t *testing.T) {
 	if note := p.Note(); !strings.Contains(note, "away since") || !strings.Contains(note, "2510 messages") {
 		t.Errorf("note %q", note)
 	}
-	h.start()
+	h.Start()
 	await(t, "all is handed over", p.empty)
 	h.compare("lyon", "a", n)
 	h.compare("lyon", "b", 10)
@@ -55,7 +55,7 @@ func TestHubAway(t *testing.T) {
 
 func (h *hub) settings(t *testing.T, site, link string) (out pbx.Settings) {
 	t.Helper()
-	kv, err := h.bus.JS.KeyValue(t.Context(), wire.BucketLinks)
+	kv, err := h.Bus.JS.KeyValue(t.Context(), wire.BucketLinks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +77,9 @@ func TestHubRestarts(t *testing.T) {
 	const rounds, each = 4, 700
 	for i := range rounds {
 		p.publish("lyon", "a", i*each, each/2)
-		h.stop()
+		h.Stop()
 		p.publish("lyon", "a", i*each+each/2, each/2)
-		h.start()
+		h.Start()
 	}
 	await(t, "all is handed over", p.empty)
 	h.compare("lyon", "a", rounds*each)
@@ -89,15 +89,15 @@ func TestHubRestarts(t *testing.T) {
 func TestHubRefusesCredentials(t *testing.T) {
 	h := newHub(t, "lyon")
 	p := openSpool(t, t.TempDir(), h.guest("lyon"))
-	h.stop()
-	lyon := h.opts.Users[1]
+	h.Stop()
+	lyon := h.Opts.Users[1]
 	right := lyon.Password
 	lyon.Password = "another"
-	h.start()
+	h.Start()
 	await(t, "it is said", func() bool { return strings.Contains(p.Note(), "does not take nats.creds_file") })
-	h.stop()
+	h.Stop()
 	lyon.Password = right
-	h.start()
+	h.Start()
 	await(t, "it is let in again", func() bool { return strings.HasPrefix(p.Note(), "connected") })
 }
 
@@ -105,13 +105,13 @@ func TestHubRefusesCredentials(t *testing.T) {
 // configuration does not have any more.
 func TestReopened(t *testing.T) {
 	h := newHub(t, "lyon")
-	h.stop()
+	h.Stop()
 	dir := t.TempDir()
 	p := openSpool(t, dir, h.guest("lyon"))
 	p.announce("lyon", "a")
 	p.publish("lyon", "a", 0, 1200)
 	p.stop()
-	h.start()
+	h.Start()
 	p = openSpool(t, dir, h.guest("lyon"))
 	await(t, "all is handed over", p.empty)
 	h.compare("lyon", "a", 1200)
@@ -124,7 +124,7 @@ func TestReopened(t *testing.T) {
 func TestHandedOverAndNotPurged(t *testing.T) {
 	h := newHub(t, "lyon")
 	guest := h.guest("lyon")
-	hubCommitter := h.bus.NewCommitter(wire.StreamTickets)
+	hubCommitter := h.Bus.NewCommitter(wire.StreamTickets)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = hubCommitter.Run(ctx) }()
@@ -175,19 +175,19 @@ func TestForeignSite(t *testing.T) {
 			t.Errorf("%q does not say %q", got, want)
 		}
 	}
-	await(t, "the others go on", func() bool { return h.count() == 20 })
+	await(t, "the others go on", func() bool { return h.Count() == 20 })
 	h.compare("lyon", "a", 20)
 	h.compare("nice", "x", 0)
 	if !strings.Contains(p.log.String(), "a link stands still") {
 		t.Error("it is not logged")
 	}
-	h.stop()
-	for _, u := range h.opts.Users {
+	h.Stop()
+	for _, u := range h.Opts.Users {
 		if u.Username == "lyon" {
 			u.Permissions.Publish.Allow = append(u.Permissions.Publish.Allow, "tickets.v1.*.nice.*", "$KV.links.nice.*")
 		}
 	}
-	h.start()
+	h.Start()
 	await(t, "what was kept is handed over", p.empty)
 	h.compare("nice", "x", 20)
 	if got := p.problem(); got != "" {
@@ -198,13 +198,13 @@ func TestForeignSite(t *testing.T) {
 // Tickets whose settings the hub allows and themselves not.
 func TestForbiddenTickets(t *testing.T) {
 	h := newHub(t, "lyon", "nice")
-	h.stop()
-	for _, u := range h.opts.Users {
+	h.Stop()
+	for _, u := range h.Opts.Users {
 		if u.Username == "lyon" {
 			u.Permissions.Publish.Allow = append(u.Permissions.Publish.Allow, "$KV.links.nice.*")
 		}
 	}
-	h.start()
+	h.Start()
 	p := openSpool(t, t.TempDir(), h.guest("lyon"))
 	p.announce("nice", "x")
 	p.announce("lyon", "a")
@@ -215,14 +215,14 @@ func TestForbiddenTickets(t *testing.T) {
 	await(t, "it is said", func() bool {
 		return strings.Contains(p.problem(), "allow our NATS user to publish on tickets.v1.avaya-ipoffice.nice.x")
 	})
-	await(t, "the others go on", func() bool { return h.count() == 1000 })
+	await(t, "the others go on", func() bool { return h.Count() == 1000 })
 	h.compare("lyon", "a", 1000)
 }
 
 // A user that may not hear answers on the prefix that we use.
 func TestForbiddenInbox(t *testing.T) {
 	h := newHub(t, "lyon")
-	guest := h.connect("lyon", bus.Guest) // on _INBOX
+	guest := h.Connect("lyon", bus.Guest) // on _INBOX
 	defer guest.Close()
 	await(t, "it connects", guest.Conn.IsConnected)
 	began := time.Now()
@@ -238,7 +238,7 @@ func TestForbiddenInbox(t *testing.T) {
 // A full spool takes nothing, loses nothing, and goes on by itself.
 func TestFull(t *testing.T) {
 	h := newHub(t, "lyon")
-	h.stop()
+	h.Stop()
 	p := openSpool(t, t.TempDir(), h.guest("lyon"))
 	p.announce("lyon", "a")
 	large := strings.Repeat("x", 128<<10)
@@ -266,7 +266,7 @@ func TestFull(t *testing.T) {
 	}
 	waiting := make(chan error, 1)
 	go func() { waiting <- p.tickets.Publish(t.Context(), message(taken+1)) }()
-	h.start()
+	h.Start()
 	select {
 	case err := <-waiting:
 		if err != nil {
@@ -278,7 +278,7 @@ func TestFull(t *testing.T) {
 	await(t, "all is handed over", p.empty)
 	await(t, "the alarm is over", func() bool { return strings.Contains(p.log.String(), "has room again") })
 	// The message whose publish was given up may have been taken too.
-	if got := h.count(); got != taken+1 && got != taken+2 {
+	if got := h.Count(); got != taken+1 && got != taken+2 {
 		t.Errorf("%d messages, want %d", got, taken+1)
 	}
 }
@@ -321,9 +321,9 @@ func TestBoundedByTheDisk(t *testing.T) {
 // A message that is too large for the hub holds its link, and no other.
 func TestTooLarge(t *testing.T) {
 	h := newHub(t, "lyon")
-	h.stop()
-	h.opts.MaxPayload = 64 << 10
-	h.start()
+	h.Stop()
+	h.Opts.MaxPayload = 64 << 10
+	h.Start()
 	p := openSpool(t, t.TempDir(), h.guest("lyon"))
 	large := ticket("lyon", "a", 3)
 	large.Data = append(large.Data, make([]byte, 128<<10)...)
@@ -335,9 +335,9 @@ func TestTooLarge(t *testing.T) {
 	p.publish("lyon", "b", 0, 50)
 	await(t, "it is said", func() bool { return strings.Contains(p.problem(), "maximum payload") })
 	await(t, "the other link goes on", func() bool { return len(h.of("lyon", "b")) == 50 })
-	h.stop()
-	h.opts.MaxPayload = 1 << 20
-	h.start()
+	h.Stop()
+	h.Opts.MaxPayload = 1 << 20
+	h.Start()
 	await(t, "what was kept is handed over", p.empty)
 	if got := len(h.of("lyon", "a")); got != 7 {
 		t.Errorf("%d messages, want 7", got)
@@ -377,9 +377,9 @@ func TestHundredSites(t *testing.T) {
 	}
 	t.Cleanup(all.Wait)
 	<-halfway
-	h.stop()
-	h.start()
-	await(t, "all is there", func() bool { return h.count() >= sites*rounds*each })
+	h.Stop()
+	h.Start()
+	await(t, "all is there", func() bool { return h.Count() >= sites*rounds*each })
 	next := make(map[string]int)
 	for _, m := range h.stored() {
 		if m.Offset != fmt.Sprint(next[m.Site]) {
