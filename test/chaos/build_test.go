@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	"trunkline.internal/pbxsim"
 	"trunkline.internal/pbxsim/mariadb"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // build makes everything and starts the processes.
@@ -29,10 +29,10 @@ func (c *chaos) build() {
 	c.dir = t.TempDir()
 	c.nats, c.clickhouse = kit.FreePort(t), kit.FreePort(t)
 	hubDisk, edgeDisk := c.newDisk("hub", 1<<30), c.newDisk("edge", 256<<20)
-	c.broker = c.process("nats", itself(partNATS, filepath.Join(hubDisk.dir, "nats"), c.nats))
-	c.engine = c.process("clickhouse", itself(partClickHouse, filepath.Join(c.dir, "clickhouse"), c.clickhouse))
+	c.broker = c.process("nats", part.Command(part.NATS, filepath.Join(hubDisk.dir, "nats"), c.nats))
+	c.engine = c.process("clickhouse", part.Command(part.ClickHouse, filepath.Join(c.dir, "clickhouse"), c.clickhouse))
 	hubDisk.of = c.broker
-	c.file("token", token)
+	c.file("token", part.Token)
 	c.connect()
 
 	db, err := mariadb.Start(context.Background(), filepath.Join(c.dir, "mariadb"))
@@ -79,35 +79,12 @@ func (c *chaos) build() {
 func (c *chaos) named(names ...string) (out []*process) {
 	for _, p := range c.services {
 		for _, n := range names {
-			if p.name == n {
+			if p.Name == n {
 				out = append(out, p)
 			}
 		}
 	}
 	return out
-}
-
-func (c *chaos) process(name string, command func() *exec.Cmd) *process {
-	p := &process{name: name, command: command, chaos: c}
-	p.log.told = func(line string) {
-		for _, say := range tellTales {
-			if strings.Contains(line, say.text) {
-				c.note(p, say.kind, "%s: %.300s", name, line)
-			}
-		}
-	}
-	p.mu.Lock()
-	p.start()
-	p.mu.Unlock()
-	return p
-}
-
-// tellTales are what a service says of itself that matters here.
-var tellTales = []struct{ text, kind string }{
-	{"lease lost", "lease lost"},
-	{"could not be published before the end", "gave up"},
-	{"nats cannot write", "disk"},
-	{"panic", "panic"},
 }
 
 // service starts one with a line of its own to NATS.
@@ -121,7 +98,7 @@ func (c *chaos) service(name, data, spool string, ch *front, sites string) *proc
 	file := c.file(name+".yaml", strings.Replace(config, ", }", "}", 1))
 	kind := strings.TrimPrefix(strings.TrimRight(name, "-12"), "edge-")
 	p := c.process(name, program(kind, file))
-	p.metrics = metrics
+	p.Metrics = metrics
 	c.services = append(c.services, p)
 	c.hubLines[p] = line
 	return p
@@ -335,7 +312,7 @@ func (c *chaos) newDisk(name string, size int) *disk {
 func (c *chaos) awaitReady() {
 	t := c.t
 	for _, p := range c.services {
-		kit.Await(t, p.name+" is ready", func() bool { return healthy(p) }, p.log.String)
+		kit.Await(t, p.Name+" is ready", p.Ready, p.Log)
 	}
 }
 
@@ -343,8 +320,5 @@ func (c *chaos) awaitReady() {
 func (c *chaos) finish() {
 	for _, p := range append([]*process{c.broker, c.engine}, c.services...) {
 		p.finish()
-		if c.t.Failed() {
-			p.endOfLog(c.t)
-		}
 	}
 }

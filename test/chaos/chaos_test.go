@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"trunkline.internal/proto/wire"
+	"trunkline.internal/test/kit"
 )
 
 // What a run is given: its seed, and how many faults it injects or how long it
@@ -248,9 +250,10 @@ func (c *chaos) onTheWay() string {
 		}
 	}
 	for _, p := range c.services {
-		if strings.HasPrefix(p.name, "edge") {
-			if n, ok := p.metric("trunkline_spool_messages"); !ok || n > 0 {
-				return fmt.Sprintf("%v messages in the spool of %s", n, p.name)
+		if strings.HasPrefix(p.Name, "edge") {
+			code, body := p.Get("/metrics")
+			if n := kit.SumMetric(body, "trunkline_spool_messages", ""); code != http.StatusOK || n > 0 {
+				return fmt.Sprintf("%v messages in the spool of %s", n, p.Name)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"trunkline.internal/platform/bus"
@@ -262,7 +261,7 @@ func (c *chaos) slowClickHouse(r *rand.Rand) (string, bool) {
 // holdProcess stops one for less than a lease.
 func (c *chaos) holdProcess(r *rand.Rand) (string, bool) {
 	p, d := one(r, append([]*process{c.broker, c.engine}, c.services...)), between(r, 50*time.Millisecond, time.Second)
-	return fmt.Sprintf("%s for %s", p.name, d), p.pause(d)
+	return fmt.Sprintf("%s for %s", p.Name, d), p.pause(d)
 }
 
 // flood lets a PBX have many tickets at once.
@@ -278,11 +277,7 @@ func (c *chaos) flood(r *rand.Rand) (string, bool) {
 func (c *chaos) end(p **process, kill bool) func(*rand.Rand) (string, bool) {
 	return func(r *rand.Rand) (string, bool) {
 		away := between(r, 0, time.Second)
-		sig := syscall.SIGTERM
-		if kill {
-			sig = syscall.SIGKILL
-		}
-		return fmt.Sprintf("%s, away for %s", (*p).name, away), (*p).end(sig, away)
+		return fmt.Sprintf("%s, away for %s", (*p).Name, away), (*p).end(kill, away)
 	}
 }
 
@@ -291,7 +286,7 @@ func (c *chaos) end(p **process, kill bool) func(*rand.Rand) (string, bool) {
 func (c *chaos) pauseReplica(names ...string) func(*rand.Rand) (string, bool) {
 	return func(r *rand.Rand) (string, bool) {
 		p, d := one(r, c.named(names...)), between(r, 13*time.Second, 17*time.Second)
-		return fmt.Sprintf("%s for %s", p.name, d), p.pause(d)
+		return fmt.Sprintf("%s for %s", p.Name, d), p.pause(d)
 	}
 }
 

@@ -59,7 +59,7 @@ func (c *chaos) limit(d *disk, hold time.Duration) (string, bool) {
 	const fsize, unlimited = 1, ^uint64(0) // RLIMIT_FSIZE
 	set := func(soft uint64) error {
 		limit := [2]uint64{soft, unlimited}
-		_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(p.cmd.Process.Pid), fsize, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(p.Pid()), fsize, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 		if errno != 0 {
 			return errno
 		}
@@ -69,7 +69,7 @@ func (c *chaos) limit(d *disk, hold time.Duration) (string, bool) {
 		return "", false
 	}
 	time.Sleep(hold)
-	return fmt.Sprintf("%s for %s", p.name, hold), set(unlimited) == nil
+	return fmt.Sprintf("%s for %s", p.Name, hold), set(unlimited) == nil
 }
 
 // fillStream leaves hardly any room in a stream for a while.

@@ -13,6 +13,7 @@ import (
 
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/proto/wire"
+	"trunkline.internal/test/kit"
 )
 
 // around is how far from a ticket events are told.
@@ -48,7 +49,7 @@ func (c *chaos) history(d difference) string {
 		return ""
 	}))
 	for _, table := range []string{"cdrs", "other_tickets"} {
-		err := c.ask(fmt.Sprintf("SELECT ticket_id, revision, gone, received_time, parsed_time, inserted_time FROM %s WHERE site = '%s' AND link = '%s' AND raw = unhex('%s')",
+		err := kit.Rows(c.clickhouse, fmt.Sprintf("SELECT ticket_id, revision, gone, received_time, parsed_time, inserted_time FROM %s WHERE site = '%s' AND link = '%s' AND raw = unhex('%s')",
 			table, d.site, d.link, hex.EncodeToString(raw)), func(f []string) {
 			fmt.Fprintf(&b, "  table %s: %s\n", table, strings.Join(f, " "))
 		})

@@ -1,17 +1,15 @@
 package chaos
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"trunkline.internal/test/kit"
 )
 
 // rows is what ClickHouse has of a link: how often each ticket.
@@ -21,29 +19,9 @@ type rows struct {
 	cut   map[string]int // dead, since a connection broke inside of them
 }
 
-// ask runs a query as a reader, beside all faults, and gives each line to each.
-func (c *chaos) ask(query string, each func(fields []string)) error {
-	client := http.Client{Timeout: time.Minute}
-	res, err := client.Post("http://"+c.clickhouse+"/?database=trunkline&default_format=TSV&query="+url.QueryEscape(query), "text/plain", nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(res.Body)
-		return fmt.Errorf("%s: %s", res.Status, body)
-	}
-	in := bufio.NewScanner(res.Body)
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		each(strings.Split(in.Text(), "\t"))
-	}
-	return in.Err()
-}
-
 func (c *chaos) rowsOf(site, link string, key func(string) string) (rows, error) {
 	r := rows{make(map[string]int), make(map[string]int), make(map[string]int)}
-	err := c.ask(fmt.Sprintf("SELECT 'call', hex(raw), count() FROM calls WHERE site = '%[1]s' AND link = '%[2]s' GROUP BY raw "+
+	err := kit.Rows(c.clickhouse, fmt.Sprintf("SELECT 'call', hex(raw), count() FROM calls WHERE site = '%[1]s' AND link = '%[2]s' GROUP BY raw "+
 		"UNION ALL SELECT incomplete, hex(raw), count() FROM other_tickets FINAL WHERE site = '%[1]s' AND link = '%[2]s' AND NOT gone GROUP BY incomplete, raw", site, link),
 		func(f []string) {
 			raw, _ := hex.DecodeString(f[1])
@@ -244,7 +222,7 @@ func (c *chaos) excuse(p *pbx, conn *connection) string {
 		return "reader killed"
 	case p.via != nil && p.via.wasCut(conn.addr, from, to):
 		return "line cut"
-	case c.happened(p.readers, "gave up", from, to.Add(stopWithin)):
+	case c.happened(p.readers, "gave up", from, to.Add(kit.StopWithin)):
 		return "reader could not publish before its end, and said so"
 	}
 	return ""

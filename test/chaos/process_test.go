@@ -1,133 +1,100 @@
 package chaos
 
 import (
-	"bytes"
-	"fmt"
-	"io"
-	"net/http"
+	"errors"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
+
+	"trunkline.internal/test/kit"
 )
 
-// process is a program that is started again and again.
+// process is a program that is ended, held and started again and again.
 type process struct {
-	name    string
-	command func() *exec.Cmd
-	metrics string // address; empty: none
-	chaos   *chaos
-	log     tail
+	*kit.Process
+	chaos *chaos
 
 	mu     sync.Mutex // of whoever does something to it
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	wanted bool // it is to run
+	wanted bool       // it is to run
 }
 
-// tail keeps the end of a log.
-type tail struct {
-	told func(line string)
-	mu   sync.Mutex
-	buf  bytes.Buffer
-}
-
-const keptLog = 64 << 10
-
-func (l *tail) Write(p []byte) (int, error) {
-	for line := range strings.Lines(string(p)) {
-		l.told(line)
+func (c *chaos) process(name string, command func() *exec.Cmd) *process {
+	p := &process{chaos: c, wanted: true}
+	hear := func(line string) {
+		for _, say := range tellTales {
+			if strings.Contains(line, say.text) {
+				c.note(p, say.kind, "%s: %.300s", name, line)
+			}
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.buf.Len() > 2*keptLog {
-		l.buf.Next(l.buf.Len() - keptLog)
-	}
-	return l.buf.Write(p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Process = kit.NewProcess(c.t, name, func() *exec.Cmd {
+		cmd := command()
+		cmd.Stderr = kit.Lines(hear)
+		return cmd
+	})
+	p.watch()
+	return p
 }
 
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+// tellTales are what a service says of itself that matters here.
+var tellTales = []struct{ text, kind string }{
+	{"lease lost", "lease lost"},
+	{"could not be published before the end", "gave up"},
+	{"nats cannot write", "disk"},
+	{"panic", "panic"},
 }
 
-// start starts it; mu is held.
+// start starts it again; mu is held.
 func (p *process) start() {
-	cmd := p.command()
-	cmd.Stdout, cmd.Stderr = &p.log, &p.log
-	ended := make(chan struct{})
-	p.cmd, p.ended, p.wanted = cmd, ended, true
-	fmt.Fprintf(&p.log, "--- %s starts at %s\n", p.name, time.Now().Format(clock))
-	if err := startBound(cmd); err != nil {
-		p.chaos.wrong("%s does not start: %v", p.name, err)
-		close(ended)
+	p.wanted = true
+	if err := p.TryStart(); err != nil {
+		p.chaos.wrong("%v", err)
 		return
 	}
+	p.watch()
+}
+
+// watch starts it again if it ends by itself; mu is held.
+func (p *process) watch() {
+	ended := p.Exited()
 	go func() {
-		err := cmd.Wait()
-		close(ended)
+		<-ended
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.wanted && p.cmd == cmd {
-			p.chaos.wrong("%s ended by itself: %v", p.name, err)
+		if p.wanted && p.Exited() == ended {
+			p.chaos.wrong("%s ended by itself", p.Name)
 			time.Sleep(100 * time.Millisecond)
 			p.start()
 		}
 	}()
 }
 
-// starters starts processes from a thread that lives as long as ours: what it
-// starts ends with us, however that is.
-var starters = sync.OnceValue(func() chan<- func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for do := range work {
-			do()
-		}
-	}()
-	return work
-})
-
-func startBound(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err := make(chan error)
-	starters() <- func() { err <- cmd.Start() }
-	return <-err
-}
-
-// end ends it with a signal, and starts it again after a while; false where
+// end kills it, or asks it to end, and starts it again after a while; false where
 // somebody is at it already.
-func (p *process) end(sig syscall.Signal, away time.Duration) bool {
+func (p *process) end(kill bool, away time.Duration) bool {
 	if !p.mu.TryLock() {
 		return false
 	}
 	defer p.mu.Unlock()
-	kind := "stopped"
-	if sig == syscall.SIGKILL {
-		kind = "killed"
-	}
 	p.wanted = false
-	_ = p.cmd.Process.Signal(sig)
-	select {
-	case <-p.ended:
-	case <-time.After(stopWithin):
-		p.chaos.wrong("%s does not stop within %s", p.name, stopWithin)
-		_ = p.cmd.Process.Kill()
-		<-p.ended
+	kind := "killed"
+	if kill {
+		p.Kill()
+	} else {
+		kind = "stopped"
+		if err := p.Stop(); errors.Is(err, kit.ErrStays) {
+			p.chaos.wrong("%v", err)
+		}
 	}
-	p.chaos.note(p, kind, "%s is %s", p.name, kind)
+	p.chaos.note(p, kind, "%s is %s", p.Name, kind)
 	time.Sleep(away)
 	p.start()
 	return true
 }
-
-// stopWithin is more than a sink takes that waits for ClickHouse.
-const stopWithin = 45 * time.Second
 
 // pause holds it for a while; false where somebody is at it already.
 func (p *process) pause(d time.Duration) bool {
@@ -135,60 +102,17 @@ func (p *process) pause(d time.Duration) bool {
 		return false
 	}
 	defer p.mu.Unlock()
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.Signal(syscall.SIGSTOP)
 	time.Sleep(d)
-	_ = p.cmd.Process.Signal(syscall.SIGCONT)
-	p.chaos.note(p, "woke", "%s goes on after %s", p.name, d)
+	p.Signal(syscall.SIGCONT)
+	p.chaos.note(p, "woke", "%s goes on after %s", p.Name, d)
 	return true
 }
 
 // finish ends it for good.
 func (p *process) finish() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.wanted = false
-	_ = p.cmd.Process.Kill()
-	p.mu.Unlock()
-	<-p.ended
-}
-
-// metric is the sum of a metric's values; false where nobody answers.
-func (p *process) metric(name string) (sum float64, ok bool) {
-	client := http.Client{Timeout: 2 * time.Second}
-	res, err := client.Get("http://" + p.metrics + "/metrics")
-	if err != nil {
-		return 0, false
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(body)) {
-		rest, found := strings.CutPrefix(line, name)
-		if !found || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		var v float64
-		if _, err := fmt.Sscan(line[strings.LastIndexByte(line, ' ')+1:], &v); err == nil {
-			sum += v
-		}
-	}
-	return sum, true
-}
-
-// healthy tells whether it says that it is ready.
-func healthy(p *process) bool {
-	client := http.Client{Timeout: 2 * time.Second}
-	res, err := client.Get("http://" + p.metrics + "/readyz")
-	if err != nil {
-		return false
-	}
-	res.Body.Close()
-	return res.StatusCode == http.StatusOK
-}
-
-// endOfLog is what is shown of a failed test's processes.
-func (p *process) endOfLog(t *testing.T) {
-	text := p.log.String()
-	t.Logf("the end of the log of %s:\n%s", p.name, text[max(0, len(text)-3<<10):])
+	p.Kill()
 }

@@ -120,7 +120,7 @@ func TestStatus(t *testing.T) {
 	}, in.Log)
 	out := o.must("status")
 	contains(t, out,
-		"lyon/desk", "collecting", "1 dead tickets, the newest for too_few_columns",
+		"lyon/desk", "collecting", "1 dead ticket, the newest for too_few_columns",
 		"lyon/mute: 127.0.0.1:", "has sent 0 bytes",
 		"lyon/quiet: 812 bytes came, and no ticket's end",
 		"10 tickets, and none parses (",

@@ -211,7 +211,7 @@ func hugeWhole(t *testing.T) *storm {
 			text, err := os.ReadFile(note)
 			return err == nil && strings.Contains(string(text), "is it a ticket file of the model that the link names?")
 		}, s.in.Log)
-		s.told(t, "files-4gb-whole", "moved aside, and not collected: 1 files such as cdr_A_01_1 in "+filepath.Dir(note))
+		s.told(t, "files-4gb-whole", "moved aside, and not collected: cdr_A_01_1 in "+filepath.Dir(note))
 	}, ticketsOf(text)}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"trunkline.internal/pbx/ahl"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // block is a file of a stream's messages.
@@ -60,18 +61,18 @@ func TestAcknowledgedIsOnDisk(t *testing.T) {
 	for _, c := range []struct {
 		role  string
 		early bool
-	}{{roleNATS, false}, {roleForgetful, true}} {
+	}{{part.NATS, false}, {forgetful, true}} {
 		t.Run(c.role, func(t *testing.T) {
 			tr, tool := tracer(t)
 			addr := kit.FreePort(t)
-			natsServer(t, tool, c.role, t.TempDir(), addr)
+			listening(t, c.role, t.TempDir(), addr, tool...)
 			a := &pbx{t: t, addr: kit.FreePort(t)}
 			p := start(t, "ingest-tcp", t.TempDir(), fmt.Sprintf("{url: %q}", "nats://"+addr), sites("lyon", map[string]string{"a": a.addr}))
-			p.ready()
+			p.AwaitReady()
 			a.connect()
 			for i := range 10 {
 				a.send(1)
-				p.await("trunkline_tcp_tickets_total", "", float64(i+1))
+				p.AwaitMetric("trunkline_tcp_tickets_total", "", float64(i+1))
 			}
 			var tickets []string
 			for _, line := range a.sent {
@@ -126,7 +127,7 @@ func TestPostIsAnsweredFromDisk(t *testing.T) {
 	addr := kit.FreePort(t)
 	p := startUnder(t, tool, "ingest-poll", t.TempDir(), h.spooling("lyon", "64MB"), fmt.Sprintf(
 		"sites:\n  - id: lyon\n    timezone: Europe/Paris\n    links:\n      - {id: p, model: grandstream-ucm, http_server: {listen: %q}}\n", addr))
-	p.ready()
+	p.AwaitReady()
 	var tickets []string
 	for i := range 5 {
 		ticket := fmt.Sprintf("call-%d", 1000+i)
@@ -191,9 +192,9 @@ func TestFrameIsAcknowledgedFromDisk(t *testing.T) {
 // that has them under its last name.
 func TestInsertIsConfirmedFromDisk(t *testing.T) {
 	s := newStack(t)
-	s.engine.stop()
+	s.engine.MustStop()
 	tr, tool := tracer(t)
-	s.startEngine(tool)
+	s.startEngine(tool...)
 	a := kit.FreePort(t)
 	s.service("ingest-tcp", sites("lyon", map[string]string{"a": a}))
 	s.service("parser", "")
@@ -205,7 +206,7 @@ func TestInsertIsConfirmedFromDisk(t *testing.T) {
 	for i := range tickets {
 		p.send(1)
 		// Nobody asks the engine meanwhile: all it answers is an insert.
-		sink.await("trunkline_sink_batch_rows_count", "", float64(i+1))
+		sink.AwaitMetric("trunkline_sink_batch_rows_count", "", float64(i+1))
 	}
 	parts, all := 0, tr.calls()[migrated:]
 	for _, renamed := range all {

@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/bus/bustest"
 	"trunkline.internal/proto/wire"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // lossBound is what a killed ingest-tcp can lose of a connection, in bytes: what
@@ -56,7 +58,7 @@ func (s *shot) since(offset int) time.Duration {
 }
 
 // fire sends under the load for a while, and kills the other side.
-func (s *shot) fire(t *testing.T, p, nats *process, addr string, after time.Duration) {
+func (s *shot) fire(t *testing.T, p, nats *kit.Process, addr string, after time.Duration) {
 	t.Helper()
 	source := &pbx{t: t, addr: addr}
 	source.connect()
@@ -87,15 +89,15 @@ func (s *shot) fire(t *testing.T, p, nats *process, addr string, after time.Dura
 	}()
 	time.Sleep(after)
 	if s.load == stopped {
-		nats.signal(syscall.SIGSTOP)
+		nats.Signal(syscall.SIGSTOP)
 		select {
 		case <-blocked:
 		case <-sent:
 		}
-		defer nats.signal(syscall.SIGCONT)
+		defer nats.Signal(syscall.SIGCONT)
 	}
 	s.killed = time.Now()
-	p.kill()
+	p.Kill()
 	<-sent
 	raw, err := source.conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -113,7 +115,7 @@ func (s *shot) fire(t *testing.T, p, nats *process, addr string, after time.Dura
 func TestLossWhenKilled(t *testing.T) {
 	const kills, seed = 60, 20261123
 	addr, listen := kit.FreePort(t), kit.FreePort(t)
-	nats := natsServer(t, nil, roleNATS, t.TempDir(), addr)
+	nats := listening(t, part.NATS, t.TempDir(), addr)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var shots []*shot
 	for n := range kills {
@@ -134,7 +136,7 @@ func TestLossWhenKilled(t *testing.T) {
 	}
 	defer b.Close()
 	kept := make(map[string]int)
-	for _, m := range (&hub{t: t, bus: b}).messages() {
+	for _, m := range bustest.Tickets(t, bustest.Stored(t, b)) {
 		kept[m.Name] += len(m.Payload)
 	}
 	for _, load := range []string{usual, flood, stopped} {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trunkline.internal/platform/bus/bustest"
 	"trunkline.internal/test/kit"
 )
 
@@ -160,9 +161,9 @@ func TestRestarts(t *testing.T) {
 	}{
 		{"ingest", func(t *testing.T) {
 			for range 2 {
-				tcp.stop()
+				tcp.MustStop()
 				tcp = s.service("ingest-tcp", listening)
-				poll.stop()
+				poll.MustStop()
 				poll = s.service("ingest-poll", collecting)
 			}
 		}},
@@ -173,13 +174,13 @@ func TestRestarts(t *testing.T) {
 				return err == nil && out == "2"
 			}, func() string { return "one does" })
 			flows(t)
-			parser.stop()
+			parser.MustStop()
 			flows(t)
 			parser = newer
 		}},
 		{"sink", func(t *testing.T) {
 			for range 2 {
-				sink.stop()
+				sink.MustStop()
 				flows(t)
 				sink = s.service("sink", "")
 			}
@@ -192,29 +193,29 @@ func TestRestarts(t *testing.T) {
 				}
 			}
 			// The older one runs on the newer schema.
-			written := sink.metric("trunkline_sink_batch_rows_count", "")
-			kit.Await(t, "the older sink writes beside the newer", func() bool { return sink.metric("trunkline_sink_batch_rows_count", "") > written }, sink.Log)
-			newer.stop()
+			written := sink.Metric("trunkline_sink_batch_rows_count", "")
+			kit.Await(t, "the older sink writes beside the newer", func() bool { return sink.Metric("trunkline_sink_batch_rows_count", "") > written }, sink.Log)
+			newer.MustStop()
 			flows(t)
-			sink.stop()
+			sink.MustStop()
 			sink = s.service("sink", "") // one version back
 		}},
 		{"NATS", func(t *testing.T) {
-			s.nats.stop()
+			s.nats.MustStop()
 			s.startNATS()
 			flows(t)
-			s.nats.kill()
+			s.nats.Kill()
 			s.startNATS()
 			flows(t)
 			kit.Hurry(t, "nats://"+s.natsAddr)
 		}},
 		{"ClickHouse", func(t *testing.T) {
-			s.engine.stop()
+			s.engine.MustStop()
 			flows(t)
-			s.startEngine(nil)
+			s.startEngine()
 			flows(t)
-			s.engine.kill()
-			s.startEngine(nil)
+			s.engine.Kill()
+			s.startEngine()
 		}},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -229,8 +230,8 @@ func TestRestarts(t *testing.T) {
 			t.Errorf("%s: %d tickets in the table, %d were sent (%v)", link, len(have), len(sent), err)
 		}
 	}
-	for _, p := range []*process{tcp, poll, parser, sink} {
-		p.stop()
+	for _, p := range []*kit.Process{tcp, poll, parser, sink} {
+		p.MustStop()
 	}
 }
 
@@ -239,11 +240,11 @@ func TestRestarts(t *testing.T) {
 func TestPausedReplicaWakes(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
-	h.start()
+	h.Start()
 	dir := t.TempDir()
-	run := func() *process {
-		p := start(t, "ingest-poll", t.TempDir(), fmt.Sprintf("{url: %q}", fmt.Sprintf("nats://services:services@127.0.0.1:%d", h.opts.Port)), folder(dir))
-		p.ready()
+	run := func() *kit.Process {
+		p := start(t, "ingest-poll", t.TempDir(), fmt.Sprintf("{url: %q}", h.URL(bustest.Services)), folder(dir))
+		p.AwaitReady()
 		return p
 	}
 	one := run()
@@ -254,12 +255,12 @@ func TestPausedReplicaWakes(t *testing.T) {
 	}
 	has(100)
 	two := run()
-	one.signal(syscall.SIGSTOP)
+	one.Signal(syscall.SIGSTOP)
 	has(len(f.sent()["f"]) + 20)
-	if two.metric("trunkline_poll_tickets_total", "") == 0 {
+	if two.Metric("trunkline_poll_tickets_total", "") == 0 {
 		t.Error("the tickets went on, and not by the other replica")
 	}
-	one.signal(syscall.SIGCONT)
+	one.Signal(syscall.SIGCONT)
 	kit.Await(t, "the first knows that it has lost its lease", func() bool { return strings.Contains(one.Log(), "lease lost") }, one.Log)
 	has(len(f.sent()["f"]) + 20)
 	f.end()

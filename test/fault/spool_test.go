@@ -18,7 +18,7 @@ import (
 
 // spooling is the part `nats:` of a site with a spool.
 func (h *hub) spooling(site, maxBytes string) string {
-	return fmt.Sprintf("{url: %q, inbox_prefix: _INBOX_%s, spool: {max_bytes: %s}}", h.url(site), site, maxBytes)
+	return fmt.Sprintf("{url: %q, inbox_prefix: _INBOX_%s, spool: {max_bytes: %s}}", h.URL(site), site, maxBytes)
 }
 
 // sites is a site with listening links.
@@ -45,27 +45,27 @@ func TestHubAwayFromTheStart(t *testing.T) {
 		a.send(100)
 		b.send(10)
 	}
-	p.await("trunkline_tcp_tickets_total", "", 3300)
-	if code, body := p.get("/readyz"); code != 200 || !strings.Contains(body, "away since") {
+	p.AwaitMetric("trunkline_tcp_tickets_total", "", 3300)
+	if code, body := p.Get("/readyz"); code != 200 || !strings.Contains(body, "away since") {
 		t.Errorf("readyz %d %s", code, body)
 	}
-	h.start()
-	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a"))+len(h.lines("lyon", "b")) >= 3300 }, func() string { return p.Note() })
+	h.Start()
+	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a"))+len(h.lines("lyon", "b")) >= 3300 }, func() string { return note(p) })
 	a.compare(h, "lyon", "a")
 	b.compare(h, "lyon", "b")
-	p.stop()
+	p.MustStop()
 }
 
-// Note is the line of /readyz on the hub.
-func (p *process) Note() string {
-	_, body := p.get("/readyz")
+// note is the line of /readyz on the hub.
+func note(p *kit.Process) string {
+	_, body := p.Get("/readyz")
 	return body
 }
 
 // The hub is killed and started in the middle of the flow.
 func TestHubRestartsInTheFlow(t *testing.T) {
 	h := newHub(t, "lyon")
-	h.start()
+	h.Start()
 	a := &pbx{t: t, addr: kit.FreePort(t)}
 	p := start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": a.addr}))
 	a.connect()
@@ -73,13 +73,13 @@ func TestHubRestartsInTheFlow(t *testing.T) {
 		for range 20 {
 			a.send(25)
 		}
-		h.stop()
+		h.Stop()
 		for range 20 {
 			a.send(25)
 		}
-		h.start()
+		h.Start()
 	}
-	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return p.Note() })
+	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return note(p) })
 	a.compare(h, "lyon", "a")
 }
 
@@ -89,7 +89,7 @@ func TestKilledWithABacklog(t *testing.T) {
 	h := newHub(t, "lyon")
 	data := t.TempDir()
 	a := &pbx{t: t, addr: kit.FreePort(t)}
-	run := func() *process {
+	run := func() *kit.Process {
 		return start(t, "ingest-tcp", data, h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": a.addr}))
 	}
 	p := run()
@@ -98,23 +98,23 @@ func TestKilledWithABacklog(t *testing.T) {
 		for range 300 {
 			a.send(10)
 		}
-		p.await("trunkline_tcp_tickets_total", "", 3000)
-		p.kill()
+		p.AwaitMetric("trunkline_tcp_tickets_total", "", 3000)
+		p.Kill()
 		p = run()
 	}
 	a.connect()
-	h.start()
+	h.Start()
 	for i := range 6 {
 		a.send(50)
-		p.await("trunkline_tcp_tickets_total", "", 50)
+		p.AwaitMetric("trunkline_tcp_tickets_total", "", 50)
 		// Somewhere in the handing over.
 		time.Sleep(time.Duration(i*i) * 15 * time.Millisecond)
-		p.kill()
+		p.Kill()
 		p = run()
 		a.connect()
 	}
-	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return p.Note() })
-	p.await(drained, "", 0)
+	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return note(p) })
+	p.AwaitMetric(drained, "", 0)
 	a.compare(h, "lyon", "a")
 }
 
@@ -129,11 +129,11 @@ func TestFullSpool(t *testing.T) {
 		_, err := io.WriteString(a.conn, tickets)
 		sending <- err
 	}()
-	kit.Await(t, "the alarm", func() bool { return strings.Contains(p.Log(), "the spool fills") }, func() string { return p.Note() })
+	kit.Await(t, "the alarm", func() bool { return strings.Contains(p.Log(), "the spool fills") }, func() string { return note(p) })
 	kit.Await(t, "the spool is full", func() bool {
-		return p.metric("trunkline_commit_retries_total", `reason="stream_full"`) > 0
-	}, func() string { return p.Note() })
-	if got := p.metric("trunkline_spool_bytes", ""); got > 16<<20 {
+		return p.Metric("trunkline_commit_retries_total", `reason="stream_full"`) > 0
+	}, func() string { return note(p) })
+	if got := p.Metric("trunkline_spool_bytes", ""); got > 16<<20 {
 		t.Errorf("%v bytes in the spool", got)
 	}
 	select {
@@ -141,10 +141,10 @@ func TestFullSpool(t *testing.T) {
 		t.Fatalf("the PBX got rid of 24 MB in a spool of 16 MiB: %v", err)
 	case <-time.After(time.Second):
 	}
-	if code, body := p.get("/readyz"); code != 200 {
+	if code, body := p.Get("/readyz"); code != 200 {
 		t.Errorf("readyz %d %s", code, body)
 	}
-	h.start()
+	h.Start()
 	select {
 	case err := <-sending:
 		if err != nil {
@@ -153,16 +153,16 @@ func TestFullSpool(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the PBX still waits")
 	}
-	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return p.Note() })
+	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "a")) >= len(a.sent) }, func() string { return note(p) })
 	a.compare(h, "lyon", "a")
-	kit.Await(t, "the alarm is over", func() bool { return strings.Contains(p.Log(), "has room again") }, func() string { return p.Note() })
+	kit.Await(t, "the alarm is over", func() bool { return strings.Contains(p.Log(), "has room again") }, func() string { return note(p) })
 }
 
 // Two sites with users of their own, and one that takes the other's name: it is
 // refused, and that is said at the hub and at the site.
 func TestForeignSite(t *testing.T) {
 	h := newHub(t, "lyon", "nice")
-	h.start()
+	h.Start()
 	lyon, nice, thief := &pbx{t: t, addr: kit.FreePort(t)}, &pbx{t: t, addr: kit.FreePort(t)}, &pbx{t: t, addr: kit.FreePort(t)}
 	start(t, "ingest-tcp", t.TempDir(), h.spooling("lyon", "64MB"), sites("lyon", map[string]string{"a": lyon.addr}))
 	start(t, "ingest-tcp", t.TempDir(), h.spooling("nice", "64MB"), sites("nice", map[string]string{"a": nice.addr}))
@@ -177,10 +177,10 @@ func TestForeignSite(t *testing.T) {
 	kit.Await(t, "it is said in the log", func() bool {
 		return strings.Contains(bad.Log(), "allow our NATS user to publish on $KV.links.nice.b")
 	}, bad.Log)
-	if bad.metric("trunkline_commit_refused_total", `reason="forbidden"`) == 0 || bad.metric("trunkline_commit_retries_total", `reason="timeout"`) != 0 {
+	if bad.Metric("trunkline_commit_refused_total", `reason="forbidden"`) == 0 || bad.Metric("trunkline_commit_retries_total", `reason="timeout"`) != 0 {
 		t.Error("a refused publish is not counted as such")
 	}
-	bad.await("trunkline_tcp_tickets_total", "", 40) // kept at the site
+	bad.AwaitMetric("trunkline_tcp_tickets_total", "", 40) // kept at the site
 	said := func() (problem string) {
 		question, err := proto.Marshal(&trunklinev1.AskLinks{})
 		if err != nil {
@@ -232,12 +232,12 @@ func TestFilesWithoutTheHub(t *testing.T) {
 	p := start(t, "ingest-poll", data, h.spooling("lyon", "64MB"), config)
 	write("1.csv", 200)
 	collected("1.csv")
-	p.kill()
+	p.Kill()
 	p = start(t, "ingest-poll", data, h.spooling("lyon", "64MB"), config)
 	write("2.csv", 100)
 	collected("2.csv")
-	h.start()
-	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "f")) >= 300 }, func() string { return p.Note() })
+	h.Start()
+	kit.Await(t, "all is handed over", func() bool { return len(h.lines("lyon", "f")) >= 300 }, func() string { return note(p) })
 	source.compare(h, "lyon", "f")
-	p.stop()
+	p.MustStop()
 }

@@ -2,23 +2,17 @@ package fault
 
 import (
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"trunkline.internal/engine"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
-
-// writing is the token of the engine's writer.
-const writing = "token-of-the-tests-only"
 
 // portOf is the port of host:port.
 func portOf(addr string) int {
@@ -27,36 +21,13 @@ func portOf(addr string) int {
 	return n
 }
 
-// playing runs the test binary in a role; tool is a command in front, or nil.
-func playing(t testing.TB, tool []string, role, dir, listen string) *process {
+// listening runs a part that listens, and waits until it does. tool is a command in
+// front, or none.
+func listening(t testing.TB, name, dir, addr string, tool ...string) *kit.Process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := append(tool[:len(tool):len(tool)], self)
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), envRole+"="+role, envDir+"="+dir, envListen+"="+listen, envToken+"="+writing)
-	return spawn(t, "", cmd)
-}
-
-// natsServer runs a NATS server, and waits until its streams are open.
-func natsServer(t testing.TB, tool []string, role, dir, addr string) *process {
-	t.Helper()
-	p := playing(t, tool, role, dir, addr)
-	bound(t, p, addr)
+	p := kit.NewProcess(t, name, part.Command(name, dir, addr, tool...))
+	p.AwaitListens(addr)
 	return p
-}
-
-func bound(t testing.TB, p *process, addr string) {
-	t.Helper()
-	kit.Await(t, "a server listens on "+addr, func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, p.Log)
 }
 
 // stack is the whole as processes: NATS, ClickHouse, and the services.
@@ -65,7 +36,7 @@ type stack struct {
 	natsAddr, sqlAddr  string
 	natsDir, engineDir string
 	token              string // file
-	nats, engine       *process
+	nats, engine       *kit.Process
 }
 
 // newStack starts NATS and ClickHouse.
@@ -75,52 +46,33 @@ func newStack(t testing.TB) *stack {
 		t: t, natsAddr: kit.FreePort(t), sqlAddr: kit.FreePort(t), natsDir: t.TempDir(), engineDir: t.TempDir(),
 		token: filepath.Join(t.TempDir(), "token"),
 	}
-	if err := os.WriteFile(s.token, []byte(writing), 0o600); err != nil {
+	if err := os.WriteFile(s.token, []byte(part.Token), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.startNATS()
-	s.startEngine(nil)
+	s.startEngine()
 	return s
 }
 
-func (s *stack) startNATS() { s.nats = natsServer(s.t, nil, roleNATS, s.natsDir, s.natsAddr) }
+func (s *stack) startNATS() { s.nats = listening(s.t, part.NATS, s.natsDir, s.natsAddr) }
 
-func (s *stack) startEngine(tool []string) {
+func (s *stack) startEngine(tool ...string) {
 	s.t.Helper()
-	s.engine = playing(s.t, tool, roleEngine, s.engineDir, s.sqlAddr)
-	bound(s.t, s.engine, s.sqlAddr)
+	s.engine = listening(s.t, part.ClickHouse, s.engineDir, s.sqlAddr, tool...)
 }
 
 // service starts a service, and waits until it is ready. name may begin with
 // `newer/`.
-func (s *stack) service(name, sites string) *process {
+func (s *stack) service(name, sites string) *kit.Process {
 	s.t.Helper()
 	p := start(s.t, name, s.t.TempDir(), fmt.Sprintf("{url: %q}", "nats://"+s.natsAddr),
 		fmt.Sprintf("clickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\n%s", s.sqlAddr, engine.WriterUser, s.token, sites))
-	p.ready()
+	p.AwaitReady()
 	return p
 }
 
-// ready waits until the service is.
-func (p *process) ready() {
-	p.t.Helper()
-	kit.Await(p.t, strings.Join(p.cmd.Args, " ")+" is ready", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK }, p.Log)
-}
-
 // query asks the engine as a reader.
-func (s *stack) query(q string) (string, error) {
-	client := http.Client{Timeout: 30 * time.Second}
-	res, err := client.Post("http://"+s.sqlAddr+"/?database=trunkline&wait_end_of_query=1", "text/plain", strings.NewReader(q))
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", res.Status, body)
-	}
-	return strings.TrimSuffix(string(body), "\n"), err
-}
+func (s *stack) query(q string) (string, error) { return kit.Query(s.sqlAddr, q) }
 
 // kept are the tickets of a link in the table, and how often each.
 func (s *stack) kept(link string) (map[string]int, error) {

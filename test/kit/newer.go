@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -49,10 +48,5 @@ func NewerBinary(modules, dir, version string) (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(dir, "trunkline")
-	cmd := exec.Command("go", "build", "-o", path, "-overlay", overlay,
-		"-ldflags", "-X trunkline.internal/platform/telemetry.Version="+version, "trunkline.internal/cmd/trunkline")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the newer program: %w\n%s", err, out)
-	}
-	return path, nil
+	return path, build(path, append(Versioned(version), "-overlay", overlay), program)
 }

@@ -46,8 +46,10 @@ func lasting(t *testing.T) time.Duration {
 
 // A thousand PBXs on one ingest-tcp, a ticket a second each.
 func TestThousandLinks(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "ingest-tcp")
-	build(t, binary, "trunkline.internal/services/ingest-tcp/cmd/ingest-tcp")
+	dir := t.TempDir()
+	if err := kit.BuildServices(dir, []string{"ingest-tcp"}); err != nil {
+		t.Fatal(err)
+	}
 	broker, err := natsd.Start(natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,8 @@ func TestThousandLinks(t *testing.T) {
 	}
 
 	began := time.Now()
-	ingest := startProcess(t, binary, "-c", config, "-debug")
+	ingest := kit.NewProcess(t, "ingest-tcp", kit.Command(filepath.Join(dir, "ingest-tcp"), "-c", config, "-debug"))
+	ingest.Metrics = metrics
 	pbxs.connect(t)
 	bound := time.Since(began)
 	if bound > maxBound {
@@ -72,38 +75,31 @@ func TestThousandLinks(t *testing.T) {
 	pbxs.awaitDialled(t)
 	dialled := time.Since(began)
 	pbxs.send(t, 1, 1) // the first is collected when it is acknowledged
-	await := func(want float64) {
-		t.Helper()
-		got := 0.0
-		kit.Await(t, fmt.Sprintf("%.0f tickets are acknowledged", want), func() bool {
-			got = metric(t, metrics, "trunkline_tcp_tickets_total")
-			return got == want
-		}, func() string { return fmt.Sprintf("%.0f are", got) })
-	}
+	await := func(want float64) { t.Helper(); ingest.AwaitMetric("trunkline_tcp_tickets_total", "", want) }
 	await(links)
 	collected := time.Since(began)
 
 	d := lasting(t)
-	commits := metric(t, metrics, "trunkline_commits_total")
-	cpu, from := ingest.cpu(t), time.Now()
+	commits := ingest.Metric("trunkline_commits_total", "")
+	cpu, from := ingest.CPU(), time.Now()
 	profile(t, metrics, d)
 	pbxs.send(t, 1, int(d/time.Second))
 	await(float64(pbxs.sent))
-	cores := (ingest.cpu(t) - cpu).Seconds() / time.Since(from).Seconds()
+	cores := (ingest.CPU() - cpu).Seconds() / time.Since(from).Seconds()
 	took := time.Since(from)
-	commits = metric(t, metrics, "trunkline_commits_total") - commits
-	memory := ingest.peakMemory(t)
+	commits = ingest.Metric("trunkline_commits_total", "") - commits
+	memory := ingest.PeakMemory()
 	t.Logf("%d links: bound after %s, dialled after %s, collecting after %s; %d tickets in %s: %.2f cores, %.1f MiB at most, %.1f tickets a commit, slowest publish below %s, goroutines %.0f",
 		links, bound.Round(time.Millisecond), dialled.Round(time.Millisecond), collected.Round(time.Millisecond),
 		pbxs.sent-links, took.Round(time.Millisecond), cores, float64(memory)/(1<<20), float64(pbxs.sent-links)/commits,
-		slowest(t, metrics, "trunkline_tcp_publish_seconds"), metric(t, metrics, "go_goroutines"))
+		slowest(ingest, "trunkline_tcp_publish_seconds"), ingest.Metric("go_goroutines", ""))
 	if cores >= maxCPU {
 		t.Errorf("%.2f cores for %d links", cores, links)
 	}
 	if memory >= maxMemory {
 		t.Errorf("%d MiB for %d links", memory>>20, links)
 	}
-	ingest.stop(t)
+	ingest.MustStop()
 	pbxs.compare(t, stored(t, broker))
 }
 
@@ -150,28 +146,11 @@ func stored(t *testing.T, broker *natsd.Server) map[string][]string {
 	return out
 }
 
-// metric is the sum of a metric's values.
-func metric(t *testing.T, addr, name string) (sum float64) {
-	t.Helper()
-	for line := range strings.Lines(get(t, "http://"+addr+"/metrics")) {
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		var v float64
-		if _, err := fmt.Sscan(line[strings.LastIndexByte(line, ' ')+1:], &v); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		sum += v
-	}
-	return sum
-}
-
 // slowest is the upper bound of a histogram's highest bucket in use.
-func slowest(t *testing.T, addr, name string) (bound string) {
-	t.Helper()
+func slowest(p *kit.Process, name string) (bound string) {
+	_, body := p.Get("/metrics")
 	before := "0"
-	for line := range strings.Lines(get(t, "http://"+addr+"/metrics")) {
+	for line := range strings.Lines(body) {
 		rest, ok := strings.CutPrefix(line, name+`_bucket{le="`)
 		if !ok {
 			continue
@@ -182,15 +161,6 @@ func slowest(t *testing.T, addr, name string) (bound string) {
 		}
 	}
 	return bound
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	body, err := fetch(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
 }
 
 func fetch(ctx context.Context, url string) (string, error) {

@@ -16,6 +16,7 @@ import (
 	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/service"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // hub is one NATS server, ClickHouse, a parser and a sink, and a thousand sites
@@ -28,7 +29,7 @@ type hub struct {
 	ledger *ledger
 	ways   []hander
 
-	nats, clickhouse, parser, sink *kit.Daemon
+	nats, clickhouse, parser, sink *kit.Process
 	sites                          []*site
 	clients                        []*client
 	forever                        context.Context // of the clients
@@ -63,17 +64,17 @@ resolver { type: full, dir: %[4]q }
 include "auth.conf"
 tls { cert_file: %[5]q, key_file: %[6]q, timeout: 10 }
 `, h.port, health, filepath.Join(h.dir, "nats"), filepath.Join(h.dir, "nats", "jwt"), filepath.Join(h.folder.Server(), "nats.crt"), filepath.Join(h.folder.Server(), "nats.key")))
-	h.nats = kit.NewDaemon(t, "nats", itself(roleNATS, conf, ""))
-	h.clickhouse = kit.NewDaemon(t, "clickhouse", itself(roleEngine, filepath.Join(h.dir, "clickhouse"), sql))
+	h.nats = kit.NewProcess(t, "nats", part.Command(natsOf, conf, ""))
+	h.clickhouse = kit.NewProcess(t, "clickhouse", part.Command(part.ClickHouse, filepath.Join(h.dir, "clickhouse"), sql))
 	h.nats.AwaitAnswer("http://" + health + "/healthz")
 	h.clickhouse.AwaitAnswer("http://" + sql + "/ping")
-	secret := write(t, h.dir, "token", token)
-	for name, d := range map[string]**kit.Daemon{"sink": &h.sink, "parser": &h.parser} {
+	secret := write(t, h.dir, "token", part.Token)
+	for name, d := range map[string]**kit.Process{"sink": &h.sink, "parser": &h.parser} {
 		metrics := kit.FreePort(t)
 		config := write(t, h.dir, name+".yaml", fmt.Sprintf(
 			"data: %q\nnats: {url: \"tls://127.0.0.1:%s\", %s}\nclickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\nmetrics: {listen: %q}\n",
 			filepath.Join(h.dir, name), h.port, h.user(h.folder.Creds(name), name), sql, engine.WriterUser, secret, metrics))
-		*d = kit.NewDaemon(t, name, program(name, config))
+		*d = kit.NewProcess(t, name, program(name, config))
 		(*d).Metrics = metrics
 	}
 	h.sink.AwaitReady()
@@ -111,4 +112,4 @@ func (h *hub) creds(site string) string {
 }
 
 // parts are the hub's processes.
-func (h *hub) parts() []*kit.Daemon { return []*kit.Daemon{h.nats, h.clickhouse, h.parser, h.sink} }
+func (h *hub) parts() []*kit.Process { return []*kit.Process{h.nats, h.clickhouse, h.parser, h.sink} }

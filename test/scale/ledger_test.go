@@ -1,12 +1,8 @@
 package scale
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,26 +86,6 @@ func (g *ledger) made() (n int) {
 	return n
 }
 
-// ask runs a query as a reader and gives each line's fields to each.
-func (g *ledger) ask(query string, each func(fields []string)) error {
-	client := http.Client{Timeout: time.Minute}
-	res, err := client.Post("http://"+g.sql+"/?database=trunkline&default_format=TSVRaw&query="+url.QueryEscape(query), "text/plain", nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(res.Body)
-		return fmt.Errorf("%s: %s", res.Status, body)
-	}
-	in := bufio.NewScanner(res.Body)
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		each(strings.Split(in.Text(), "\t"))
-	}
-	return in.Err()
-}
-
 // lookEvery bounds how exact the lags are: they tell up to so much too much. What is
 // older than recent is looked for less often: that query costs more.
 const (
@@ -150,7 +126,7 @@ func (g *ledger) look(from time.Time) {
 	var found []int64
 	// A PBX's clock tells whole seconds.
 	since := max(oldest, from.UnixMilli()) - (lasted + time.Second).Milliseconds()
-	_ = g.ask(fmt.Sprintf("SELECT site, link, toUInt32OrZero(extract(raw, '#([0-9]+)#')) AS n FROM cdrs WHERE start_time >= fromUnixTimestamp64Milli(%d) AND n %% %d = 0", since, g.every),
+	_ = kit.Rows(g.sql, fmt.Sprintf("SELECT site, link, toUInt32OrZero(extract(raw, '#([0-9]+)#')) AS n FROM cdrs WHERE start_time >= fromUnixTimestamp64Milli(%d) AND n %% %d = 0", since, g.every),
 		func(f []string) {
 			l := g.named[f[0]+"/"+f[1]]
 			n, err := strconv.Atoi(f[2])
@@ -213,7 +189,7 @@ func (g *ledger) drain(most time.Duration) {
 			}
 			return
 		}
-		_ = g.ask("SELECT count() FROM calls", func(f []string) { have, _ = strconv.Atoi(f[0]) })
+		_ = kit.Rows(g.sql, "SELECT count() FROM calls", func(f []string) { have, _ = strconv.Atoi(f[0]) })
 	}
 }
 
@@ -234,7 +210,7 @@ func (g *ledger) compare() {
 			g.t.Errorf(format, args...)
 		}
 	}
-	err := g.ask("SELECT site, link, raw FROM calls", func(f []string) {
+	err := kit.Rows(g.sql, "SELECT site, link, raw FROM calls", func(f []string) {
 		l := g.named[f[0]+"/"+f[1]]
 		_, rest, _ := strings.Cut(f[2], "#")
 		number, _, _ := strings.Cut(rest, "#")
@@ -270,7 +246,7 @@ func (g *ledger) compare() {
 	if missing > 0 || told > 0 {
 		g.t.Errorf("%d tickets are missing, %d differences in all", missing, told)
 	}
-	if err := g.ask("SELECT site, link, outcome, reason, count() FROM other_tickets FINAL WHERE NOT gone GROUP BY ALL", func(f []string) {
+	if err := kit.Rows(g.sql, "SELECT site, link, outcome, reason, count() FROM other_tickets FINAL WHERE NOT gone GROUP BY ALL", func(f []string) {
 		g.t.Logf("set aside: %v", f)
 	}); err != nil {
 		g.t.Error(err)
@@ -282,7 +258,7 @@ func (g *ledger) await(query, want string) {
 	g.t.Helper()
 	got := ""
 	kit.Await(g.t, query+" = "+want, func() bool {
-		err := g.ask(query, func(f []string) { got = f[0] })
+		err := kit.Rows(g.sql, query, func(f []string) { got = f[0] })
 		return err == nil && got == want
 	}, func() string { return "it is " + got })
 }

@@ -18,7 +18,7 @@ import (
 type place struct {
 	addr   string // the site's
 	hub    string // by which it reaches the hub
-	holder *kit.Daemon
+	holder *kit.Process
 }
 
 // places makes n of them. own says that they are namespaces.
@@ -54,7 +54,7 @@ func newPlace(t *testing.T, i int) (*place, error) {
 		return nil, fmt.Errorf("a new network namespace: %w", err)
 	}
 	p := &place{addr: addr(2), hub: addr(3)}
-	p.holder = kit.NewDaemon(t, "namespace", func() *exec.Cmd {
+	p.holder = kit.NewProcess(t, "namespace", func() *exec.Cmd {
 		cmd := exec.Command("sleep", "infinity")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 		return cmd
@@ -129,7 +129,7 @@ func (s *site) reach(port string) error {
 // site is a site's ingest with a spool.
 type site struct {
 	*place
-	*kit.Daemon
+	*kit.Process
 	id, port, config string
 	links            []*link
 	yaml             func(port string) string
@@ -163,7 +163,7 @@ func (h *hub) newSite(p *place, i, links int, logs bool) *site {
 			dir, p.hub, port, h.user(h.creds(s.id), s.id), metrics, s.id, zone, rest)
 	}
 	s.config = write(t, dir, "trunkline.yaml", s.yaml(h.port))
-	s.Daemon = kit.NewDaemon(t, s.id+" "+kind, func() *exec.Cmd { return p.inside(filepath.Join(binaries, kind), "-c", s.config) })
+	s.Process = kit.NewProcess(t, s.id+" "+kind, func() *exec.Cmd { return p.inside(filepath.Join(binaries, kind), "-c", s.config) })
 	s.Metrics = metrics
 	return s
 }

@@ -13,6 +13,7 @@ import (
 
 	"trunkline.internal/engine"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // plan is how long a run with rolling restarts is.
@@ -28,9 +29,9 @@ var (
 	longPlan  = plan{rate: 2000, lasts: 10 * time.Minute, every: 5 * time.Second, drains: 5 * time.Minute}
 )
 
-// part is a process of the cluster, and where it tells that it is ready.
-type part struct {
-	*kit.Daemon
+// member is a process of the cluster, and where it tells that it is ready.
+type member struct {
+	*kit.Process
 	health string
 
 	slowest time.Duration // from asking it to stop until it was ready again
@@ -38,12 +39,12 @@ type part struct {
 
 // cluster is two of every service on three NATS servers.
 type cluster struct {
-	t      *testing.T
-	dir    string
-	urls   string  // of NATS
-	parts  []*part // in the order of their restarts
-	ledger *ledger
-	ways   []hander
+	t       *testing.T
+	dir     string
+	urls    string    // of NATS
+	members []*member // in the order of their restarts
+	ledger  *ledger
+	ways    []hander
 }
 
 // Each process of a cluster is stopped and started again, one after the other,
@@ -89,7 +90,7 @@ func TestRollingCluster(t *testing.T) {
 		float64(c.ledger.made())/ended.Sub(began).Seconds(), restarts, drained.Round(100*time.Millisecond))
 	t.Logf("until a ticket can be queried: half within %s, 99 %% within %s, the last after %s; %.2f %% within 2 s, %.2f %% within 5 s (%d tickets sampled, looked for every %s)",
 		s.p50, s.p99, s.worst, 100*s.within2, 100*s.within5, s.n, lookEvery)
-	for _, p := range c.parts {
+	for _, p := range c.members {
 		t.Logf("  %-14s %6.1f s of CPU, %4d MiB, at the slowest %s from its end until it was ready again", p.Name, p.CPU().Seconds(), p.Memory()>>20, p.slowest.Round(10*time.Millisecond))
 	}
 }
@@ -97,9 +98,9 @@ func TestRollingCluster(t *testing.T) {
 // roll restarts the processes in turn.
 func (c *cluster) roll(plan plan) (restarts int) {
 	began := time.Now()
-	for ; restarts < len(c.parts) || time.Since(began) < plan.lasts; restarts++ {
+	for ; restarts < len(c.members) || time.Since(began) < plan.lasts; restarts++ {
 		next := time.Now().Add(plan.every)
-		p := c.parts[restarts%len(c.parts)]
+		p := c.members[restarts%len(c.members)]
 		from := time.Now()
 		if err := p.Restart(); err != nil {
 			c.t.Error(err)
@@ -113,7 +114,7 @@ func (c *cluster) roll(plan plan) (restarts int) {
 
 func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, dir: t.TempDir()}
-	var nats []*part
+	var nats []*member
 	var urls, routes, ports []string
 	for range 3 {
 		ports = append(ports, kit.FreePort(t))
@@ -125,12 +126,12 @@ func newCluster(t *testing.T) *cluster {
 		file := write(t, c.dir, name+".conf", fmt.Sprintf(
 			"server_name: %s\nlisten: %q\nhttp: %q\nmax_payload: 2MB\njetstream {store_dir: %q}\ncluster {name: hub, listen: %q, routes: [%s]}\n",
 			name, listen, health, filepath.Join(c.dir, name), ports[i], strings.Join(routes, ", ")))
-		nats = append(nats, &part{Daemon: kit.NewDaemon(t, name, itself(roleNATS, file, "")), health: "http://" + health + "/healthz"})
+		nats = append(nats, &member{Process: kit.NewProcess(t, name, part.Command(natsOf, file, "")), health: "http://" + health + "/healthz"})
 		urls = append(urls, "nats://"+listen)
 	}
 	c.urls = strings.Join(urls, ",")
 	sql := kit.FreePort(t)
-	front := &part{Daemon: kit.NewDaemon(t, "clickhouse", itself(roleEngine, filepath.Join(c.dir, "clickhouse"), sql)), health: "http://" + sql + "/ping"}
+	front := &member{Process: kit.NewProcess(t, "clickhouse", part.Command(part.ClickHouse, filepath.Join(c.dir, "clickhouse"), sql)), health: "http://" + sql + "/ping"}
 	for _, p := range append(nats, front) {
 		p.AwaitAnswer(p.health)
 	}
@@ -139,31 +140,31 @@ func newCluster(t *testing.T) *cluster {
 		every = 10
 	}
 	c.ledger = newLedger(t, sql, every)
-	secret := write(t, c.dir, "token", token)
-	service := func(kind string, n int, sites string) *part {
+	secret := write(t, c.dir, "token", part.Token)
+	service := func(kind string, n int, sites string) *member {
 		name, metrics := fmt.Sprintf("%s-%d", kind, n), kit.FreePort(t)
 		config := write(t, c.dir, name+".yaml", fmt.Sprintf(
 			"data: %q\nnats: {url: %q, replicas: 3}\nclickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\nmetrics: {listen: %q}\n%s",
 			filepath.Join(c.dir, name), c.urls, sql, engine.WriterUser, secret, metrics, sites))
-		p := &part{Daemon: kit.NewDaemon(t, name, program(kind, config)), health: "http://" + metrics + "/readyz"}
+		p := &member{Process: kit.NewProcess(t, name, program(kind, config)), health: "http://" + metrics + "/readyz"}
 		p.Metrics = metrics
 		return p
 	}
 	tcp, poll := c.links()
-	var services [2][]*part
+	var services [2][]*member
 	for i := range 2 {
-		services[i] = []*part{
+		services[i] = []*member{
 			service("sink", i+1, ""), service("parser", i+1, ""), service("ingest-tcp", i+1, tcp[i]), service("ingest-poll", i+1, poll),
 		}
 	}
 	for _, p := range append(services[0], services[1]...) {
 		p.AwaitReady()
 	}
-	c.parts = append(c.parts, nats[0])
-	c.parts = append(c.parts, services[0]...)
-	c.parts = append(c.parts, nats[1], front)
-	c.parts = append(c.parts, services[1]...)
-	c.parts = append(c.parts, nats[2])
+	c.members = append(c.members, nats[0])
+	c.members = append(c.members, services[0]...)
+	c.members = append(c.members, nats[1], front)
+	c.members = append(c.members, services[1]...)
+	c.members = append(c.members, nats[2])
 	return c
 }
 
