@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -177,6 +178,10 @@ type app struct {
 	bus    *bus.Bus
 	engine *engine.Engine
 
+	// live carries the tickets, whose acknowledgements must not queue behind what
+	// is delivered to parser and sink.
+	live *bus.Bus
+
 	// bulk commits what can wait: years of old files must not delay a live
 	// ticket's acknowledgement.
 	tickets, bulk, cdrs *bus.Committer
@@ -226,9 +231,12 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.live, err = a.bus.Beside("run, tickets"); err != nil {
+		return nil, err
+	}
 	tel.Health.Watch("nats", a.bus.Check)
 	tel.Metrics.MustRegister(disk.Folder(cfg.Data))
-	a.tickets, a.bulk = a.bus.NewCommitter(wire.StreamTickets), a.bus.NewCommitter(wire.StreamTickets)
+	a.tickets, a.bulk = a.live.NewCommitter(wire.StreamTickets), a.live.NewCommitter(wire.StreamTickets)
 	a.cdrs = a.bus.NewCommitter(wire.StreamCdrs)
 
 	if a.watch, err = watch.New(watch.Options{Service: "trunkline", Log: tel.Log, Metrics: tel.Metrics}); err != nil {
@@ -246,6 +254,7 @@ func newApp(cfg *config.Config, debug bool) (*app, error) {
 	}
 	if a.parser, err = parser.New(parser.Deps{
 		Bus: a.bus, Cdrs: a.cdrs, Log: tel.Log, Metrics: tel.Metrics, SetHealth: tel.Health.Set,
+		AtOnce: max(1, runtime.GOMAXPROCS(0)/2), // the other processors are for who takes tickets
 	}); err != nil {
 		return nil, err
 	}
@@ -258,6 +267,7 @@ func (a *app) parts() []lifecycle.Part {
 		{Name: "metrics", Early: true, Run: func(ctx context.Context, ready func()) error { return a.tel.Serve(ctx, a.cfg.Metrics.Listen, ready) }},
 		{Name: "nats", Run: a.nats.Run},
 		{Name: "bus", Run: a.bus.Run},
+		{Name: "tickets", Run: a.live.Run},
 		service.CommitterPart(a.tickets),
 		service.CommitterPart(a.bulk),
 		service.CommitterPart(a.cdrs),
@@ -304,7 +314,10 @@ func (a *app) runSink(ctx context.Context, ready func()) error {
 	return s.Run(ctx, ready)
 }
 
-func (a *app) close() { a.bus.Close() }
+func (a *app) close() {
+	a.live.Close()
+	a.bus.Close()
+}
 
 // banner says where things are.
 func (a *app) banner(w io.Writer) {

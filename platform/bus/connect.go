@@ -35,9 +35,20 @@ func Connect(cfg Config) (*Bus, error) {
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
 	}
-	b := &Bus{cfg: cfg, log: cfg.Log, ready: make(chan struct{}), away: time.Now(), up: make(chan struct{}), inbox: inboxPrefix(cfg.Options)}
+	return dial(cfg, newMetrics(cfg.Metrics))
+}
+
+// Beside is another connection to the same server, for what must not queue behind
+// what this one carries. It is a guest, and counts together with this one.
+func (b *Bus) Beside(name string) (*Bus, error) {
+	cfg := b.cfg
+	cfg.Name, cfg.Role = name, Guest
+	return dial(cfg, b.metrics)
+}
+
+func dial(cfg Config, m *metrics) (*Bus, error) {
+	b := &Bus{metrics: m, cfg: cfg, log: cfg.Log, ready: make(chan struct{}), away: time.Now(), up: make(chan struct{}), inbox: inboxPrefix(cfg.Options)}
 	b.down, b.cut = context.WithCancel(context.Background())
-	b.metrics = newMetrics(cfg.Metrics)
 	opts := append([]nats.Option{
 		nats.Name("trunkline " + cfg.Name),
 		nats.RetryOnFailedConnect(true),

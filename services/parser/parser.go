@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type Deps struct {
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	SetHealth func(part string, err error)
+	// AtOnce is how many messages are parsed at once; 0: one a processor.
+	AtOnce int
 }
 
 // Service is a running parser.
@@ -43,6 +46,9 @@ type Service struct {
 	grace   time.Duration
 	// begun is the last message that a process which is gone may have begun.
 	begun atomic.Uint64
+	// turns are those who parse. All who could would fill the processors' queues,
+	// and who takes tickets in the same process would stand behind them.
+	turns chan struct{}
 
 	mu     sync.Mutex
 	links  map[string]*link
@@ -64,7 +70,10 @@ func New(d Deps) (*Service, error) {
 	if d.SetHealth == nil {
 		d.SetHealth = func(string, error) {}
 	}
-	return &Service{Deps: d, metrics: newMetrics(d.Metrics), grace: grace, links: make(map[string]*link), warned: make(map[string]bool)}, nil
+	if d.AtOnce == 0 {
+		d.AtOnce = runtime.GOMAXPROCS(0)
+	}
+	return &Service{turns: make(chan struct{}, d.AtOnce), Deps: d, metrics: newMetrics(d.Metrics), grace: grace, links: make(map[string]*link), warned: make(map[string]bool)}, nil
 }
 
 const (
@@ -212,11 +221,19 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 		s.wait(msg, m, link, meta.NumDelivered)
 		return
 	}
-	batch, attempt, err := s.read(ctx, m, headerErr, link, meta)
+	buried, attempt, err := s.begin(ctx, m, headerErr, meta)
+	var batch *trunklinev1.CdrBatch
 	var receipt []*nats.Msg
 	if err == nil {
-		batch.StreamSequence = meta.Sequence.Stream
-		receipt, err = Encode(m, batch)
+		s.turns <- struct{}{}
+		if batch = buried; batch == nil {
+			batch, err = link.read(m)
+		}
+		if err == nil {
+			batch.StreamSequence = meta.Sequence.Stream
+			receipt, err = Encode(m, batch)
+		}
+		<-s.turns
 	}
 	if err == nil {
 		if attempt != "" {
@@ -241,7 +258,9 @@ func (s *Service) answer(ctx context.Context, msg jetstream.Msg) {
 	s.metrics.seconds.Observe(time.Since(began).Seconds())
 }
 
-func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr error, link *link, meta *jetstream.MsgMetadata) (batch *trunklinev1.CdrBatch, attempt string, err error) {
+// begin buries what cannot be read, or was begun too often. An attempt that is
+// counted has a name.
+func (s *Service) begin(ctx context.Context, m *bus.TicketMessage, headerErr error, meta *jetstream.MsgMetadata) (buried *trunklinev1.CdrBatch, attempt string, err error) {
 	if headerErr != nil {
 		if m.Address == (wire.Address{}) {
 			m.Address = nobody
@@ -254,24 +273,27 @@ func (s *Service) read(ctx context.Context, m *bus.TicketMessage, headerErr erro
 		}
 		return Bury(m, ReasonHeaders, headerErr.Error(), time.Now()), "", nil
 	}
-	if meta.NumDelivered > 1 || meta.Sequence.Stream <= s.begun.Load() {
-		attempt = wire.StreamTickets + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
-		n, err := s.Bus.Attempts.Begin(ctx, attempt)
-		if err != nil {
-			return nil, "", err
-		}
-		if n > attempts {
-			return Bury(m, ReasonPoison, fmt.Sprintf("begun %d times and never answered: the parser died of it, or ran out of time", n-1), time.Now()), attempt, nil
-		}
+	if meta.NumDelivered == 1 && meta.Sequence.Stream > s.begun.Load() {
+		return nil, "", nil
 	}
-	r, _ := link.readers.Get().(*Reader)
+	attempt = wire.StreamTickets + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
+	n, err := s.Bus.Attempts.Begin(ctx, attempt)
+	if err == nil && n > attempts {
+		buried = Bury(m, ReasonPoison, fmt.Sprintf("begun %d times and never answered: the parser died of it, or ran out of time", n-1), time.Now())
+	}
+	return buried, attempt, err
+}
+
+func (l *link) read(m *bus.TicketMessage) (*trunklinev1.CdrBatch, error) {
+	r, _ := l.readers.Get().(*Reader)
 	if r == nil {
-		if r, err = NewReader(link.settings); err != nil {
-			return nil, attempt, err
+		var err error
+		if r, err = NewReader(l.settings); err != nil {
+			return nil, err
 		}
 	}
-	defer link.readers.Put(r)
-	return r.Read(m), attempt, nil
+	defer l.readers.Put(r)
+	return r.Read(m), nil
 }
 
 // tell passes an act on: it needs no settings, and is no ticket.
