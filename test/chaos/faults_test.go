@@ -290,31 +290,6 @@ func (c *chaos) pauseReplica(names ...string) func(*rand.Rand) (string, bool) {
 	}
 }
 
-// soon is how long a message may be with a parser or a sink that has died. It is
-// minutes in earnest, which a run has not.
-const soon = 5 * time.Second
-
-// hasten keeps it so, since who starts sets it back.
-func (c *chaos) hasten(ctx context.Context) {
-	for bus.Wait(ctx, time.Second) == nil {
-		for stream, name := range map[string]string{wire.StreamTickets: wire.ConsumerParser, wire.StreamCdrs: wire.ConsumerSink} {
-			c.shorten(ctx, stream, name)
-		}
-	}
-}
-
-func (c *chaos) shorten(ctx context.Context, stream, name string) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	consumer, err := c.js.Consumer(ctx, stream, name)
-	if err != nil || consumer.CachedInfo().Config.AckWait == soon {
-		return
-	}
-	cfg := consumer.CachedInfo().Config
-	cfg.AckWait = soon
-	_, _ = c.js.UpdateConsumer(ctx, stream, cfg)
-}
-
 // heal makes everything well. What was begun is over already.
 func (c *chaos) heal() {
 	for _, lines := range [][]*proxy{c.pbxLines, c.sourceLines} {

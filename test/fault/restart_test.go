@@ -207,7 +207,6 @@ func TestRestarts(t *testing.T) {
 			s.nats.Kill()
 			s.startNATS()
 			flows(t)
-			kit.Hurry(t, "nats://"+s.natsAddr)
 		}},
 		{"ClickHouse", func(t *testing.T) {
 			s.engine.MustStop()

@@ -3,9 +3,11 @@ package scale
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +47,13 @@ type cluster struct {
 	members []*member // in the order of their restarts
 	ledger  *ledger
 	ways    []hander
+	stops   []stop
+}
+
+// stop is when a member was asked to stop.
+type stop struct {
+	at   time.Time
+	name string
 }
 
 // Each process of a cluster is stopped and started again, one after the other,
@@ -75,9 +84,6 @@ func TestRollingCluster(t *testing.T) {
 	ended := time.Now()
 	stopHanding()
 	hands.Wait()
-	if !full() {
-		kit.Hurry(t, c.urls)
-	}
 	c.ledger.drain(plan.drains)
 	drained := time.Since(ended)
 	stopWatching()
@@ -90,9 +96,32 @@ func TestRollingCluster(t *testing.T) {
 		float64(c.ledger.made())/ended.Sub(began).Seconds(), restarts, drained.Round(100*time.Millisecond))
 	t.Logf("until a ticket can be queried: half within %s, 99 %% within %s, the last after %s; %.2f %% within 2 s, %.2f %% within 5 s (%d tickets sampled, looked for every %s)",
 		s.p50, s.p99, s.worst, 100*s.within2, 100*s.within5, s.n, lookEvery)
+	late := c.late()
+	for _, name := range slices.Sorted(maps.Keys(late)) {
+		t.Logf("  %d of the sampled tickets came after more than 5 s that were made around a restart of %s", late[name], name)
+	}
 	for _, p := range c.members {
 		t.Logf("  %-14s %6.1f s of CPU, %4d MiB, at the slowest %s from its end until it was ready again", p.Name, p.CPU().Seconds(), p.Memory()>>20, p.slowest.Round(10*time.Millisecond))
 	}
+}
+
+// late counts the tickets that took more than 5 s, by the restart that they met: the
+// first one behind their making, or the last one before if that was just now.
+func (c *cluster) late() map[string]int {
+	counts := make(map[string]int)
+	for _, l := range c.ledger.lags {
+		if l.after <= 5*time.Second {
+			continue
+		}
+		made, name := time.UnixMilli(l.made), "nothing"
+		for _, s := range c.stops {
+			if s.at.Before(made.Add(time.Second)) {
+				name = s.name
+			}
+		}
+		counts[name]++
+	}
+	return counts
 }
 
 // roll restarts the processes in turn.
@@ -102,6 +131,7 @@ func (c *cluster) roll(plan plan) (restarts int) {
 		next := time.Now().Add(plan.every)
 		p := c.members[restarts%len(c.members)]
 		from := time.Now()
+		c.stops = append(c.stops, stop{from, p.Name})
 		if err := p.Restart(); err != nil {
 			c.t.Error(err)
 		}

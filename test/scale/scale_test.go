@@ -55,9 +55,6 @@ func TestScale(t *testing.T) {
 	r.phase("a site is away", func() { r.away() })
 	r.phase("it hands over", func() { r.handOver() })
 	r.phase("the hub restarts", func() { r.restart() })
-	if !full() {
-		kit.Hurry(t, "tls://127.0.0.1:"+h.port, h.operator()...)
-	}
 	r.phase("everybody at once", func() { r.atOnce() })
 	r.stopHanding()
 	r.hands.Wait()
