@@ -6,9 +6,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"trunkline.internal/platform/bus"
-	"trunkline.internal/proto/wire"
 )
 
 // fault breaks something, and mends it before it returns. It is not counted where

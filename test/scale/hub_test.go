@@ -9,12 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-
 	"trunkline.internal/engine"
 	"trunkline.internal/platform/access"
-	"trunkline.internal/platform/config"
-	"trunkline.internal/platform/service"
 	"trunkline.internal/test/kit"
 	"trunkline.internal/test/kit/part"
 )
@@ -89,17 +85,6 @@ func (h *hub) user(creds, name string) string {
 }
 
 func inbox(name string) string { return access.InboxPrefix(name) }
-
-// operator are the options of whoever runs the hub.
-func (h *hub) operator() []nats.Option {
-	h.t.Helper()
-	const name = "operator"
-	opts, err := service.NATSOptions(config.NATS{CredsFile: h.folder.Creds(name), InboxPrefix: inbox(name), TLS: config.TLS{CA: h.folder.CA()}})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return opts
-}
 
 // creds are a site's.
 func (h *hub) creds(site string) string {
