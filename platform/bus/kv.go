@@ -226,7 +226,7 @@ type Leases struct {
 }
 
 // leaseTTL is how long a lease outlives its holder; renewed at a third of it.
-const leaseTTL = 12 * time.Second
+const leaseTTL = 10 * time.Second
 
 // Hold waits for the lease, runs work while it is held, and gives it back. When
 // the lease is lost, work's context ends; when work has returned, Hold waits for
@@ -245,7 +245,7 @@ func (l *Leases) Hold(ctx context.Context, key, owner string, work func(ctx cont
 				told = true
 				l.log.Warn("a link waits for its lease", "key", key, "error", err)
 			}
-			_ = Wait(ctx, l.ttl/6) // with the rest of a dead one's lease 14 s at most
+			_ = Wait(ctx, l.ttl/6) // with the rest of a dead one's lease 12 s at most
 			continue
 		}
 		told = false
