@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"trunkline.internal/platform/config"
 	"trunkline.internal/platform/service"
 )
 
@@ -13,10 +17,13 @@ func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "ask the running process whether it is ready, and exit 0 or 1",
-		Long:  "Asks /readyz at metrics.listen on this machine: for the probe of an image, and for scripts.",
+		Long:  "Asks /readyz at metrics.listen on this machine: for the probe of an image, and for scripts. Without a configuration it asks where the demo is.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := service.LoadConfig(file)
+			if file == "" && os.Getenv("TRUNKLINE_CONFIG") == "" && errors.Is(err, fs.ErrNotExist) {
+				cfg, err = config.Load(os.DevNull) // trunkline run --demo has no file, and heeds the environment
+			}
 			if err != nil {
 				return err
 			}

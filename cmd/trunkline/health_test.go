@@ -28,6 +28,12 @@ func TestHealth(t *testing.T) {
 	tel.Health.Set("nats", nil)
 	mustRun(t, "health")
 
+	t.Run("the demo, which has no configuration, and heeds the environment", func(t *testing.T) {
+		t.Setenv("TRUNKLINE_CONFIG", "")
+		t.Setenv("TRUNKLINE_METRICS_LISTEN", server.Listener.Addr().String())
+		mustRun(t, "health")
+	})
+
 	server.Close()
 	wantError(t, "", []string{"health", "-c", file}, "refused")
 	wantError(t, "", []string{"health", "-c", write(t, "off.yaml", "metrics: {listen: \"off\"}\n")}, "metrics.listen is off")

@@ -271,7 +271,11 @@ sites: [{id: lyon, timezone: Europe/Paris, country: FR, links: [{id: a, model: a
 func (c *container) demo(t *testing.T) {
 	sql, metrics := kit.FreePort(t), kit.FreePort(t)
 	env := []string{"TRUNKLINE_SQL_LISTEN=" + sql, "TRUNKLINE_METRICS_LISTEN=" + metrics, "TRUNKLINE_NATS_LISTEN=off"}
-	d := c.start(t, c.volume(data), metrics, env, "run", "--demo")
+	volume := c.volume(data)
+	d := c.start(t, volume, metrics, env, "run", "--demo")
+	if out, err := c.health(volume, env...); err != nil {
+		t.Errorf("its health check: %v: %s", err, out)
+	}
 	kit.Await(t, "simulated PBXs deliver calls", func() bool { return query(sql, "SELECT count() > 0 FROM calls") == "1" }, d.Log)
 	stop(t, d)
 }
