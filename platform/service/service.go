@@ -286,9 +286,10 @@ func ReloadPart(r *Reloader, b *bus.Bus) lifecycle.Part {
 	return lifecycle.Part{Name: "reload", Run: func(ctx context.Context, ready func()) error { return r.Run(ctx, b, ready) }}
 }
 
-// CommitterPart runs a committer.
+// CommitterPart runs a committer, also for tickets that come while the process is
+// only starting and is stopped.
 func CommitterPart(c *bus.Committer) lifecycle.Part {
-	return lifecycle.Part{Name: "committer", Run: func(ctx context.Context, ready func()) error {
+	return lifecycle.Part{Name: "committer", Early: true, Run: func(ctx context.Context, ready func()) error {
 		ready()
 		return c.Run(ctx)
 	}}

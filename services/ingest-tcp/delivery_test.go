@@ -3,6 +3,7 @@ package ingesttcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -38,6 +39,41 @@ func TestNATSAwayAtTheStart(t *testing.T) {
 	same(t, r.awaitLines(len(want)), want)
 	if err := r.log.unhealthy(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Stopped before NATS has answered: a PBX stands in the kernel, and has sent
+// tickets. They are published when NATS comes in time, and else are told of.
+func TestStoppedWithoutNATS(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		t.Run(fmt.Sprintf("comes=%v", comes), func(t *testing.T) {
+			r := newRig(t, true)
+			s := r.service(listening("a"))
+			if !comes {
+				s.timing.grace = 100 * time.Millisecond
+			}
+			stop := r.run(s)
+			c := connect(t, s, "a")
+			want, text := numbered(0, 25)
+			send(t, c, text)
+			stopped := make(chan struct{})
+			go func() { defer close(stopped); stop() }()
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("the PBX is told %v, want an end in good order", err)
+			}
+			c.Close()
+			if comes {
+				r.start()
+			}
+			<-stopped
+			if comes {
+				whole, incomplete := r.lines()
+				same(t, whole, want)
+				same(t, incomplete, nil)
+			} else if told := r.log.String(); !strings.Contains(told, fmt.Sprintf("bytes=%d", len(text))) {
+				t.Errorf("nobody is told of %d bytes: %s", len(text), told)
+			}
+		})
 	}
 }
 

@@ -220,13 +220,16 @@ func (l *link) known(ctx context.Context) bool {
 	}
 }
 
+// refusedStopped is why a link that is being stopped takes in no session.
+const refusedStopped = "refused_stopped"
+
 // enter takes a session in until it leaves, or says why not.
 func (l *link) enter(s *session) (refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.ctx.Err() != nil:
-		return "refused_stopped"
+		return refusedStopped
 	case l.stuck > 0:
 		return "refused_by_nats"
 	case len(l.peers) >= l.max:

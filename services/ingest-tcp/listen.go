@@ -152,77 +152,109 @@ func (l *listener) run(ctx context.Context, sock *net.TCPListener) {
 		}
 		sock = l.bind(ctx)
 	}
-	defer context.AfterFunc(ctx, func() { sock.Close() })()
+	woken := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		defer close(woken)
+		sock.SetDeadline(time.Now())
+	})()
 	defer sock.Close()
-	if l.deps.Bus.Ready(ctx) != nil {
-		return
-	}
+	_ = l.deps.Bus.Ready(ctx) // until then PBXs wait in the kernel
 	back = bus.Backoff{Max: back.Min}
-	for {
+	var last sync.WaitGroup
+	defer last.Wait()
+	for ctx.Err() == nil {
 		conn, err := sock.AcceptTCP()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
+		switch {
+		case err == nil:
+			back.Reset()
+			if s := l.sessionOf(conn); s != nil && !l.admit(s) {
+				last.Go(func() { s.empty(s.ctx) })
 			}
-			return
-		}
-		if err != nil {
+		case ctx.Err() != nil:
+		default:
 			l.warn.warn(nil, "cannot accept connections: are there too many open files?", "listen", l.listen, "error", err)
-			if back.Wait(ctx) != nil {
-				return
-			}
-			continue
-		}
-		back.Reset()
-		if s := l.admit(conn); s != nil {
-			go func() {
-				defer s.leave(s)
-				if !s.known(s.ctx) {
-					s.conn.Close()
-					return
-				}
-				ended := s.serve(s.ctx, s.life, nil, time.Time{})
-				s.count(ended)
-				if s.err != nil {
-					s.setErr(fmt.Errorf("link %s: the connection of %s was closed: %w", s.link, s.name, s.err))
-				}
-				s.deps.Log.Debug("a PBX has gone", "site", s.Site.ID, "link", s.ID, "peer", s.name, "why", ended)
-			}()
+			_ = back.Wait(ctx)
 		}
 	}
+	<-woken
+	// Who stands before the socket thinks that it is connected, and may have sent
+	// tickets.
+	for end := time.Now().Add(l.timing.drain); time.Now().Before(end); {
+		sock.SetDeadline(time.Now().Add(lull))
+		conn, err := sock.AcceptTCP()
+		if err != nil {
+			break
+		}
+		if s := l.sessionOf(conn); s != nil {
+			last.Go(func() { s.empty(ctx) })
+		}
+	}
+	sock.Close()
 }
 
-// admit finds the link of a peer; nil when the connection was refused and
-// closed.
-func (l *listener) admit(conn *net.TCPConn) *session {
-	peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+// lull is how long nobody must come before a socket is closed for good.
+const lull = 10 * time.Millisecond
+
+// empty takes what a PBX sent to a link that has ended, as ended says.
+func (s *session) empty(ended context.Context) { s.count(s.serve(ended, s.life, nil, time.Time{})) }
+
+// collect takes a PBX's tickets until one of us ends the connection.
+func (s *session) collect() {
+	defer s.leave(s)
+	// At the end what has come is taken all the same: its parser waits for the settings.
+	s.known(s.ctx)
+	ended := s.serve(s.ctx, s.life, nil, time.Time{})
+	s.count(ended)
+	if s.err != nil {
+		s.setErr(fmt.Errorf("link %s: the connection of %s was closed: %w", s.link, s.name, s.err))
+	}
+	s.deps.Log.Debug("a PBX has gone", "site", s.Site.ID, "link", s.ID, "peer", s.name, "why", ended)
+}
+
+// sessionOf finds the link of a peer; nil when no link allows it, and the
+// connection was closed.
+func (l *listener) sessionOf(conn *net.TCPConn) *session {
+	peer := peerOf(conn)
 	links := l.all()
-	i := slices.IndexFunc(links, func(one *link) bool { return one.allows(peer) })
-	if i < 0 {
-		for _, one := range links {
-			one.refuse(peer.String(), "no `allow` range of a link on this port holds the address")
-		}
-		if len(links) > 0 {
-			links[0].count("refused_not_allowed")
-			l.warn.warn(links[0], "connection refused: no link on this port allows the address", "listen", l.listen, "peer", peer)
-		}
-		conn.Close()
-		return nil
+	if i := slices.IndexFunc(links, func(one *link) bool { return one.allows(peer) }); i >= 0 {
+		return links[i].newSession(conn, links[i].newStream(conn, false))
 	}
-	s := links[i].newSession(conn, links[i].newStream(conn, false))
-	if refused := s.enter(s); refused != "" {
-		why := map[string]string{
-			"refused_limit":   "max_connections are open",
-			"refused_by_nats": "NATS refuses the link's tickets",
-			"refused_stopped": "the link is being stopped",
-		}[refused]
-		s.count(refused)
-		s.refuse(peer.String(), why)
-		s.warn.warn(s.link, "connection refused: "+why, "peer", peer)
-		conn.Close()
-		return nil
+	for _, one := range links {
+		one.refuse(peer.String(), "no `allow` range of a link on this port holds the address")
 	}
-	s.count("accepted")
-	s.deps.Log.Debug("a PBX connected", "site", s.Site.ID, "link", s.ID, "peer", s.name)
-	return s
+	if len(links) > 0 {
+		links[0].count("refused_not_allowed")
+		l.warn.warn(links[0], "connection refused: no link on this port allows the address", "listen", l.listen, "peer", peer)
+	}
+	conn.Close()
+	return nil
+}
+
+func peerOf(conn *net.TCPConn) netip.Addr {
+	return conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+}
+
+// admit begins to collect, or refuses the connection and closes it; false when the
+// link is being stopped.
+func (l *listener) admit(s *session) bool {
+	refused := s.enter(s)
+	switch refused {
+	case "":
+		s.count("accepted")
+		s.deps.Log.Debug("a PBX connected", "site", s.Site.ID, "link", s.ID, "peer", s.name)
+		go s.collect()
+		return true
+	case refusedStopped:
+		return false
+	}
+	why := map[string]string{
+		"refused_limit":   "max_connections are open",
+		"refused_by_nats": "NATS refuses the link's tickets",
+	}[refused]
+	peer := peerOf(s.conn).String()
+	s.count(refused)
+	s.refuse(peer, why)
+	s.warn.warn(s.link, "connection refused: "+why, "peer", peer)
+	s.conn.Close()
+	return true
 }
