@@ -2,6 +2,8 @@
 
 MODULES := proto pbx platform services/ingest-tcp services/ingest-poll services/parser services/sink engine pbxsim cmd/trunkline test
 UNITS := $(filter-out test,$(MODULES))
+TIMED := $(addprefix ./test/,chaos e2e fault load scale)
+UNTIMED := $(filter-out $(TIMED),$(patsubst %/,./%,$(wildcard test/*/)))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X trunkline.internal/platform/telemetry.Version=$(VERSION)
 SERVICES := ingest-tcp ingest-poll parser sink
@@ -37,9 +39,9 @@ cross: ## build what runs at a site, static, for every platform, into bin/cross/
 	bin/cross/$$(go env GOHOSTOS)-$$(go env GOHOSTARCH)/trunkline version
 
 test: engine servers tools ## run every test on real parts, which it installs
-	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(UNITS:%=./%/...)
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m $(UNTIMED) $(UNITS:%=./%/...)
 	@# One at a time: these measure what is lost in the last tenth of a second.
-	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m -p 1 ./test/...
+	TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -timeout 9m -p 1 $(TIMED)
 
 race: engine servers tools ## run every test under the race detector
 	CGO_ENABLED=1 TRUNKLINE_ENGINE_LIB="$$(sh engine/fetch.sh)" go test -race -timeout 20m $(MODULES:%=./%/...)

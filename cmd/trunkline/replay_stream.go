@@ -45,7 +45,7 @@ func (r *replay) fromStream(ctx context.Context, p *replayPublisher, l *replayLi
 		_ = r.bus.JS.DeleteConsumer(context.WithoutCancel(ctx), wire.StreamTickets, consumer.CachedInfo().Name)
 	}()
 	for pending := consumer.CachedInfo().NumPending; pending > 0; {
-		pulled, err := consumer.Fetch(streamPull, jetstream.FetchMaxBytes(streamBytes), jetstream.FetchMaxWait(streamWait))
+		pulled, err := consumer.Fetch(int(min(streamPull, pending)), jetstream.FetchMaxBytes(streamBytes), jetstream.FetchMaxWait(streamWait))
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", wire.StreamTickets, err)
 		}

@@ -330,9 +330,12 @@ func (s *Service) wait(msg jetstream.Msg, m *bus.TicketMessage, l *link, deliver
 	if l != nil {
 		why = l.err.Error()
 	}
-	s.once("wait/"+m.Site+"/"+m.Link+"/"+why, func() {
-		s.Log.Warn("tickets wait", "site", m.Site, "link", m.Link, "model", m.Model, "reason", why)
-	})
+	// The settings of a new link come beside its first ticket, and may come later.
+	if delivered > 1 {
+		s.once("wait/"+m.Site+"/"+m.Link+"/"+why, func() {
+			s.Log.Warn("tickets wait", "site", m.Site, "link", m.Link, "model", m.Model, "reason", why)
+		})
+	}
 	delay := min(time.Second<<min(delivered, 6), time.Minute)
 	if err := msg.NakWithDelay(delay); err != nil {
 		s.metrics.failures.Inc() // comes again soon

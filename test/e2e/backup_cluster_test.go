@@ -61,6 +61,7 @@ func cluster(t *testing.T, name string) (urls string) {
 // What a cluster keeps is copied and put back into an empty one, by the commands:
 // three times again, with the parser where it was.
 func TestBackupCluster(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	config := func(urls string) string {
 		file := filepath.Join(t.TempDir(), "trunkline.yaml")

@@ -40,6 +40,7 @@ func keptTickets(t *testing.T, in *kit.Instance, link string) map[string]string 
 // the backup: every ticket that was kept when it began is there once, and so is
 // every ticket of the folder, since its files are read again where they must be.
 func TestBackup(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	pbxs := five(t, "", pbxsim.Options{
 		Seed: 41, Burst: true, Count: 1 << 20, From: now.Add(-20 * 24 * time.Hour), To: now.Add(-24 * time.Hour),

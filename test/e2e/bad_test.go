@@ -20,6 +20,7 @@ const goodTicket = "2026/11/20 10:00:00,00:00:10,5,2001,O,2002,2002,,1,1000001,0
 // Whatever comes in at a socket, its bytes are kept, and the neighbour's calls
 // are too.
 func TestBadBytes(t *testing.T) {
+	t.Parallel()
 	in := kit.Start(t, binary, kit.Config(t.TempDir(), site(
 		`{id: good, model: avaya-ipoffice, tcp: {listen: "127.0.0.1:0"}}`,
 		`{id: bad, model: avaya-ipoffice, tcp: {listen: "127.0.0.1:0"}}`,
@@ -100,6 +101,7 @@ func TestBadBytes(t *testing.T) {
 
 // A folder with files that cannot be read goes on with those that can.
 func TestBadFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -137,7 +139,8 @@ func TestBadFiles(t *testing.T) {
 // A database that refuses is told with the remedy and without the password, and
 // asked again until it lets us in.
 func TestBadDatabase(t *testing.T) {
-	t.Setenv("WRONG_PASSWORD", "geheim-1234")
+	t.Parallel()
+	setenv(t, "WRONG_PASSWORD", "geheim-1234")
 	in := kit.Start(t, binary, kit.Config(t.TempDir(), site(
 		fmt.Sprintf(`{id: refused, model: asterisk, mysql: {addr: %q, database: x, user: nobody, password_env: WRONG_PASSWORD, every: 100ms}}`, db.Addr()),
 		`{id: away, model: asterisk, mysql: {addr: "127.0.0.1:1", database: x, user: nobody, password_env: WRONG_PASSWORD, every: 100ms}}`,
@@ -160,6 +163,7 @@ func TestBadDatabase(t *testing.T) {
 
 // Invented calls stay out of real data, and real ones out of the demo's.
 func TestDemoKeepsApart(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	in := kit.Start(t, binary, kit.Config(data, site(`{id: good, model: avaya-ipoffice, tcp: {listen: "127.0.0.1:0"}}`)))
 	if err := in.Stop(); err != nil {

@@ -54,13 +54,21 @@ type delivery struct {
 
 func (d *delivery) String() string { return d.settings.Site + "/" + d.settings.Link }
 
+// golden are the golden tickets. To load them changes the working folder, which is
+// for a test that is not parallel yet.
+func golden(t *testing.T) (files []*formatstest.File) {
+	t.Helper()
+	t.Run("golden", func(t *testing.T) { files = kit.Golden(t, "../..") })
+	return files
+}
+
 // deliveries are all golden tickets over all wires that their models work over;
 // over those with a server of files, and in other ways than usual, a file of each
 // model.
-func deliveries(t *testing.T) []*delivery {
+func deliveries(t *testing.T, golden []*formatstest.File) []*delivery {
 	t.Helper()
 	var all []*delivery
-	for _, f := range byLayout(t, kit.Golden(t, "../..")) {
+	for _, f := range byLayout(t, golden) {
 		model, ok := catalogue.Lookup(f.Settings.Model)
 		if !ok {
 			t.Fatalf("%s: no model %q", f.Name, f.Settings.Model)

@@ -19,6 +19,7 @@ import (
 // variant, the catalogue's cutter cuts as it was, and the parser reads as it was
 // meant: the simulator knows nothing of either.
 func TestGenerated(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	for model, ends := range map[string]string{
 		"3cx": "\r\n", "alcatel-oxe": "", "alcatel-oxe-ahl": "", "alcatel-oxo": "\n", "asterisk": "\n", "grandstream-ucm": "\n",

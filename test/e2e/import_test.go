@@ -50,6 +50,7 @@ func imported(t *testing.T, config string, args ...string) string {
 // a log, some of it both ways, is in `calls` once each; an import that is killed
 // and one that is run twice change nothing.
 func TestImport(t *testing.T) {
+	t.Parallel()
 	const days = 24 * time.Hour
 	old := time.Now().Add(-60 * days).Truncate(time.Minute)
 	whole, log, archive := t.TempDir(), t.TempDir(), t.TempDir()

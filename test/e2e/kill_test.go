@@ -14,7 +14,7 @@ import (
 
 // The program is killed in full flow and started again, several times. Every
 // file and row ticket is there exactly once, and so is every TCP ticket that the
-// PBX had handed over 100 ms before a kill.
+// PBX had handed over 100 ms before a kill: so it runs alone.
 func TestKill(t *testing.T) {
 	now := time.Now()
 	pbxs := five(t, "killed", pbxsim.Options{
@@ -152,6 +152,7 @@ func stopAfterMore(t *testing.T, pbxs []*pbx) {
 
 // Ctrl-C drains, and a second start goes on where the first stopped.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	pbxs := five(t, "restarted", pbxsim.Options{Seed: 5, Burst: true, Count: 150, From: now.Add(-9 * 24 * time.Hour), To: now.Add(-24 * time.Hour)})[3:]
 	for _, p := range pbxs {

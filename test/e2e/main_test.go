@@ -15,6 +15,7 @@ import (
 	"trunkline.internal/pbxsim"
 	"trunkline.internal/pbxsim/mariadb"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 var (
@@ -23,6 +24,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	part.Play(nil)
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

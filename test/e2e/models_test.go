@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // Each of the five models delivers on its wire, and every ticket comes out of
 // `calls` with every field right, or of other_tickets with its bytes.
 func TestModels(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	pbxs := five(t, "models", pbxsim.Options{
 		Seed: 42, Burst: true, Count: 400, Odd: 0.05, From: now.Add(-15 * 24 * time.Hour), To: now.Add(-24 * time.Hour),
@@ -26,15 +28,18 @@ func TestModels(t *testing.T) {
 		}
 	}
 	in, sims := start(t, pbxs)
+	var all sync.WaitGroup
 	for i, p := range pbxs {
-		t.Run(p.model, func(t *testing.T) {
-			t.Parallel()
-			if err := sims[i].Run(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			check(t, in.For(t), p)
+		all.Go(func() {
+			t.Run(p.model, func(t *testing.T) {
+				if err := sims[i].Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				check(t, in.For(t), p)
+			})
 		})
 	}
+	all.Wait()
 }
 
 // check compares everything that a PBX sent with everything that is kept of it.
@@ -129,7 +134,8 @@ func keyOf(raw string) string {
 }
 
 // A ticket that hangs up now can be asked for within two seconds. Real clocks
-// are used, with room for a busy machine: the measured time is in the log.
+// are used, with room for a busy machine: the measured time is in the log. It runs
+// alone.
 func TestFresh(t *testing.T) {
 	calls := make(chan pbxsim.Ticket)
 	p := &pbx{model: "avaya-ipoffice", link: "front-desk", wire: `tcp: {listen: "127.0.0.1:0"}`}

@@ -81,6 +81,7 @@ const avayaTicket = "2026/11/20 09:%02d:%02d,00:01:05,4,01990012%02d,I,201,201,,
 
 // TestStatus shows each link's state and what became of its tickets.
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	nobody := freePort(t)
 	folder := t.TempDir()
 	o := newOperator(t, site(
@@ -157,6 +158,7 @@ type flow struct {
 // 200 links are in flow. One port changes, a site is added, one is removed, a
 // broken file is dropped in: no other connection closes, and no ticket is lost.
 func TestReloadTouchesNothingElse(t *testing.T) {
+	t.Parallel()
 	const n = 200
 	one := func(site string, listen string) string {
 		return fmt.Sprintf("sites:\n  - id: %s\n    timezone: Europe/Paris\n    country: FR\n    links:\n      - {id: desk, model: avaya-ipoffice, tcp: {listen: %q}}\n", site, listen)
@@ -261,6 +263,7 @@ func TestReloadTouchesNothingElse(t *testing.T) {
 // A PBX whose buffer empties when it is read is checked a hundred times, with and
 // without a running service: every ticket is in `calls`.
 func TestCheckCostsNoTicket(t *testing.T) {
+	t.Parallel()
 	p := &pbx{model: "mitel-3300", link: "plant"}
 	p.options = pbxsim.Options{Listen: "127.0.0.1:0", Seed: 5, Rate: 3000, Zone: paris, Sent: p.sent.add}
 	sim, err := pbxsim.New(p.model, p.options)

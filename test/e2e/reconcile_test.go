@@ -56,6 +56,7 @@ func withinADay(t *testing.T, takes time.Duration) {
 // TestReconcile: what came is there, who changed what is told, and a row that
 // somebody takes away is named.
 func TestReconcile(t *testing.T) {
+	t.Parallel()
 	withinADay(t, 90*time.Second)
 	const files = 5
 	folder, archive := t.TempDir(), t.TempDir()

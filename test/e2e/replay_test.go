@@ -147,6 +147,7 @@ func same(t *testing.T, what, got, want string) {
 // replays; then the calls are as if it had been right from the start, however often,
 // and wherever the tickets are taken from.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	r := newReplayed(t)
 	const all = replaySMDR + replayKX + replayCUCM
 
@@ -244,6 +245,7 @@ func TestReplay(t *testing.T) {
 
 // TestReplayRefuses what cannot be meant.
 func TestReplayRefuses(t *testing.T) {
+	t.Parallel()
 	o := newOperator(t, site(`{id: desk, model: avaya-ipoffice, tcp: {listen: "127.0.0.1:0"}}`))
 	for want, args := range map[string][]string{
 		"give --site, --from and --to":   {"replay"},

@@ -60,7 +60,7 @@ func (w *wiretap) quiet() (out []string) {
 func (w *wiretap) env(id, user string) (password, yaml string) {
 	password = w.hatch(id, user)
 	name := "CANARY_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_"))
-	w.t.Setenv(name, password)
+	setenv(w.t, name, password)
 	return password, "password_env: " + name
 }
 

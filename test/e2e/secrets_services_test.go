@@ -20,11 +20,7 @@ import (
 // The passwords of NATS and ClickHouse, right and wrong, with a ClickHouse behind a
 // proxy that repeats what it was given.
 func TestSecretsOfServices(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/", "trunkline.internal/services/ingest-tcp/cmd/ingest-tcp", "trunkline.internal/services/sink/cmd/sink")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	t.Parallel()
 	var b birds
 	// No sign of it needs an escape in a URL's user.
 	right, wrong, key := "Nt~RIGHT-7_Qx.Vw55", "Nt~WRONG-7_Qx.Vw66", b.hatch("clickhouse", "writer")
@@ -59,8 +55,8 @@ func TestSecretsOfServices(t *testing.T) {
 		return fmt.Sprintf("nats: {url: %q}\nclickhouse: {addr: [%q], protocol: http, user: writer, password_file: %q}\n%s", url, strings.TrimPrefix(ch.URL, "http://"), file,
 			site(fmt.Sprintf("{id: desk, model: avaya-ipoffice, tcp: {listen: %q}}", freePort(t))))
 	}
-	sink := startDebug(t, filepath.Join(bin, "sink"), base(url(right)))
-	shut := startDebug(t, filepath.Join(bin, "ingest-tcp"), base(url(wrong)))
+	sink := startDebug(t, serviceProgram(t, "sink"), base(url(right)))
+	shut := startDebug(t, serviceProgram(t, "ingest-tcp"), base(url(wrong)))
 	kit.Await(t, "ClickHouse was asked", func() bool { return asked.Load() >= 2 }, sink.text)
 	kit.Await(t, "both say what is wrong", func() bool {
 		return strings.Contains(sink.text(), "waiting for clickhouse") && strings.Contains(shut.text(), "waiting for nats")

@@ -91,6 +91,7 @@ func noNumber(t *testing.T, where, text string) {
 // that repeat them wherever they can. Nothing that people read or that is kept
 // holds one.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	w := &wiretap{t: t, dir: t.TempDir()}
 	links := w.links()
 	o := newOperator(t, site(links...))

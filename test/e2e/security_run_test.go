@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,7 +15,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"trunkline.internal/engine"
 	"trunkline.internal/platform/access"
 	"trunkline.internal/platform/service"
 	"trunkline.internal/test/kit"
@@ -33,34 +29,11 @@ func (h *securedHub) yaml(role string) string {
 // credentials, and nothing more: a ticket gets from the PBX into ClickHouse. Then
 // the site's credentials are renewed, revoked and given again.
 func TestSiteDeliversWithItsOwnCredentials(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/",
-		"trunkline.internal/services/ingest-tcp/cmd/ingest-tcp", "trunkline.internal/services/parser/cmd/parser", "trunkline.internal/services/sink/cmd/sink")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	t.Parallel()
 	h := newSecuredHub(t, "lyon")
-	ch, err := engine.Open(engine.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serving, stopServing := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- ch.Run(serving) }()
-	t.Cleanup(func() {
-		stopServing()
-		<-served
-		if err := ch.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte(ch.Token()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	clickhouse := fmt.Sprintf("clickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\n", ch.Addr(), engine.WriterUser, token)
+	ch, clickhouse := startClickHouse(t)
 	for _, s := range []*process{
-		startService(t, filepath.Join(bin, "parser"), h.yaml("parser")), startService(t, filepath.Join(bin, "sink"), h.yaml("sink")+clickhouse),
+		startService(t, serviceProgram(t, "parser"), h.yaml("parser")), startService(t, serviceProgram(t, "sink"), h.yaml("sink")+clickhouse),
 	} {
 		s.awaitReady(t)
 	}
@@ -75,11 +48,11 @@ func TestSiteDeliversWithItsOwnCredentials(t *testing.T) {
 		"/etc/trunkline/", h.folder.Site("lyon")+"/", "/var/lib/trunkline", t.TempDir(),
 		"links: []", fmt.Sprintf("links: [{id: front-desk, model: avaya-ipoffice, tcp: {listen: %q}}]", listen),
 	).Replace(string(text))
-	ingest := startService(t, filepath.Join(bin, "ingest-tcp"), bundle)
+	ingest := startService(t, serviceProgram(t, "ingest-tcp"), bundle)
 	ingest.awaitReady(t)
 	// Another link of the site is collected at the hub.
 	atHub := freePort(t)
-	startService(t, filepath.Join(bin, "ingest-tcp"), h.yaml("ingest")+site(fmt.Sprintf("{id: back-office, model: avaya-ipoffice, tcp: {listen: %q}}", atHub))).awaitReady(t)
+	startService(t, serviceProgram(t, "ingest-tcp"), h.yaml("ingest")+site(fmt.Sprintf("{id: back-office, model: avaya-ipoffice, tcp: {listen: %q}}", atHub))).awaitReady(t)
 	sent := 0
 	sendTo := func(conn io.Writer) {
 		t.Helper()
@@ -100,13 +73,11 @@ func TestSiteDeliversWithItsOwnCredentials(t *testing.T) {
 	conn := dial(listen)
 	send := func() { t.Helper(); sendTo(conn) }
 	query := func(q string) string {
-		res, err := http.Post("http://"+ch.Addr()+"/?database=trunkline", "text/plain", strings.NewReader(q))
+		out, err := kit.Query(ch, q)
 		if err != nil {
 			return err.Error()
 		}
-		defer res.Body.Close()
-		body, _ := io.ReadAll(res.Body)
-		return strings.TrimSpace(string(body))
+		return out
 	}
 	arrive := func(when string) {
 		t.Helper()
@@ -192,6 +163,7 @@ func TestSiteDeliversWithItsOwnCredentials(t *testing.T) {
 // `trunkline run` as the hub of sites: it asks for credentials, speaks TLS
 // everywhere, and takes a renewed certificate without a restart.
 func TestRunAsHub(t *testing.T) {
+	t.Parallel()
 	folder := access.Folder(filepath.Join(t.TempDir(), "operator"))
 	dir := string(folder)
 	mustTrunkline(t, "init", "hub", dir)

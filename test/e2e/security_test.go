@@ -156,6 +156,7 @@ func counter(t *testing.T, reg *prometheus.Registry, name, label string) (sum fl
 // A site's credentials try every subject but their own: all is refused, nothing
 // arrives, and each try is seen in a metric.
 func TestSiteMayDoOnlyItsOwn(t *testing.T) {
+	t.Parallel()
 	h := newSecuredHub(t, "lyon", "paris")
 	services := h.connect(h.nats("services"), bus.Hub, nil)
 	// Whatever reaches anybody at all is seen.
@@ -171,6 +172,7 @@ func TestSiteMayDoOnlyItsOwn(t *testing.T) {
 	if err != nil || !strings.Contains(string(committed.Data), wire.StreamTickets) {
 		t.Fatalf("its own tickets: %v %s", err, committed.Data)
 	}
+	kit.Await(t, "its own ticket is seen", func() bool { return arrived.Load() > 0 }, func() string { return "none is" })
 	before := arrived.Load()
 
 	api := func(rest string) string { return "$JS.API." + rest }

@@ -1,12 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,42 +16,20 @@ import (
 	"trunkline.internal/pbxsim"
 	"trunkline.internal/platform/natsd"
 	"trunkline.internal/test/kit"
+	"trunkline.internal/test/kit/part"
 )
 
 // The four services as processes of their own, as Compose runs them, on a NATS
 // server and a ClickHouse they reach over the network. A parser and the sink are
 // replaced in the flow, and the PBX notices nothing.
 func TestServices(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/",
-		"trunkline.internal/services/ingest-tcp/cmd/ingest-tcp", "trunkline.internal/services/ingest-poll/cmd/ingest-poll",
-		"trunkline.internal/services/parser/cmd/parser", "trunkline.internal/services/sink/cmd/sink")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	t.Parallel()
 	broker, err := natsd.Start(natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Stop)
-	ch, err := engine.Open(engine.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serving, stopServing := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- ch.Run(serving) }()
-	t.Cleanup(func() {
-		stopServing()
-		<-served
-		if err := ch.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte(ch.Token()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ch, clickhouse := startClickHouse(t)
 	listen := freePort(t)
 	p := &pbx{model: "avaya-ipoffice", link: "front-desk", wire: fmt.Sprintf("tcp: {listen: %q}", listen), options: pbxsim.Options{
 		Addr: listen, Retry: 100 * time.Millisecond, Seed: 9, Burst: true, Count: 1500,
@@ -66,10 +40,9 @@ func TestServices(t *testing.T) {
 	if sim, err = pbxsim.New(p.model, p.options); err != nil {
 		t.Fatal(err)
 	}
-	base := fmt.Sprintf("nats: {url: %q}\nclickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\n%s",
-		broker.URL(), ch.Addr(), engine.WriterUser, token, site(link))
+	base := fmt.Sprintf("nats: {url: %q}\n%s%s", broker.URL(), clickhouse, site(link))
 	service := func(name string) *process {
-		return startService(t, filepath.Join(bin, name), base)
+		return startService(t, serviceProgram(t, name), base)
 	}
 	services := []*process{service("ingest-tcp"), service("ingest-poll"), service("parser"), service("sink")}
 	for _, s := range services {
@@ -87,13 +60,11 @@ func TestServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	query := func(q string) string {
-		res, err := http.Post("http://"+ch.Addr()+"/?database=trunkline", "text/plain", strings.NewReader(q))
+		out, err := kit.Query(ch, q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
-		body, _ := io.ReadAll(res.Body)
-		return strings.TrimSpace(string(body))
+		return out
 	}
 	want := fmt.Sprint(len(p.sent.all()))
 	kit.Await(t, want+" tickets", func() bool {
@@ -104,6 +75,29 @@ func TestServices(t *testing.T) {
 	for _, s := range services {
 		s.stop(t)
 	}
+}
+
+// startClickHouse starts one apart: a process can have one engine only. config is
+// that of who writes to it.
+func startClickHouse(t *testing.T) (addr, config string) {
+	t.Helper()
+	addr = freePort(t)
+	token := filepath.Join(t.TempDir(), "token")
+	writeFile(t, token, part.Token, 0o600)
+	p := kit.NewProcess(t, "clickhouse", part.Command(part.ClickHouse, t.TempDir(), addr))
+	p.AwaitAnswer("http://" + addr + "/ping")
+	return addr, fmt.Sprintf("clickhouse: {addr: [%q], protocol: http, user: %s, password_file: %q}\n", addr, engine.WriterUser, token)
+}
+
+// buildServices builds the services once, beside the program.
+var buildServices = sync.OnceValue(func() error { return kit.BuildServices(filepath.Dir(binary), kit.AllServices) })
+
+func serviceProgram(t *testing.T, name string) string {
+	t.Helper()
+	if err := buildServices(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(filepath.Dir(binary), name)
 }
 
 // process is a running service.
@@ -169,6 +163,7 @@ func (p *process) stop(t *testing.T) {
 
 // A service says what is wrong with its configuration, and does not start.
 func TestServiceRefusesConfiguration(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct{ config, says string }{
 		"a model that does not exist": {site(`{id: x, model: avaya, tcp: {listen: ":1080"}}`), "trunkline.yaml:"},
 		"a wire of another model":     {site(`{id: x, model: alcatel-oxe, tcp: {dial: "10.0.0.1:2533"}}`), "offers no tcp.dial"},

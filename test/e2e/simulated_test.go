@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // Every PBX that is simulated beside those of TestModels, in its bad weather, on
 // sockets, behind its API and in folders: each ticket comes out once, of `calls` with every field right, or of other_tickets.
 func TestDialogues(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	common := pbxsim.Options{
 		Seed: 43, Burst: true, Count: 300, Odd: 0.05, From: now.Add(-15 * 24 * time.Hour), To: now.Add(-24 * time.Hour), Zone: paris,
@@ -103,21 +105,31 @@ func TestDialogues(t *testing.T) {
 			}
 			sims[i] = simulated(t, p)
 		}
-		t.Run(p.link, func(t *testing.T) {
-			t.Parallel()
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			over := make(chan error, 1)
-			go func() { over <- sims[i].Run(ctx) }()
-			if p.options.TLS { // which answers as long as it is asked
-				n := generated(t, p)
-				kit.Await(t, "all calls are given", func() bool { return len(p.sent.all()) >= n }, func() string { return fmt.Sprint(len(p.sent.all())) })
-			} else if err := <-over; err != nil {
-				t.Fatal(err)
-			}
-			check(t, in.For(t), p)
+	}
+	// All at once: each of them mostly waits.
+	var all sync.WaitGroup
+	for i, p := range pbxs {
+		all.Go(func() {
+			t.Run(p.link, func(t *testing.T) { deliver(t, in.For(t), p, sims[i]) })
 		})
 	}
+	all.Wait()
+}
+
+// deliver runs a simulated PBX to its end, and compares.
+func deliver(t *testing.T, in *kit.Instance, p *pbx, sim pbxsim.Simulator) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	over := make(chan error, 1)
+	go func() { over <- sim.Run(ctx) }()
+	if p.options.TLS { // which answers as long as it is asked
+		n := generated(t, p)
+		kit.Await(t, "all calls are given", func() bool { return len(p.sent.all()) >= n }, func() string { return fmt.Sprint(len(p.sent.all())) })
+	} else if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	check(t, in, p)
 }
 
 // generated counts the tickets that the PBX has.

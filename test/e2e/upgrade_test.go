@@ -22,6 +22,7 @@ import (
 // A data folder goes to a newer version, which has a migration more, and back to
 // the one before, which says nothing about it. So does a backup.
 func TestOneVersionBack(t *testing.T) {
+	t.Parallel()
 	newer, err := kit.NewerBinary("../..", t.TempDir(), "9.9.9")
 	if err != nil {
 		t.Fatal(err)

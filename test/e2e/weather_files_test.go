@@ -28,6 +28,7 @@ type storm struct {
 // once, byte for byte; status tells the reason, and a quiet neighbour does not
 // notice.
 func TestFilesWeather(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name string
 		of   func(t *testing.T) *storm

@@ -16,7 +16,7 @@ import (
 // Each wire that brings a stream is under weather of its own, all at a time, in one
 // program. Every ticket is in the ledger once and byte for byte, what was cut off
 // with its bytes; the reason is in `trunkline status`; and two quiet neighbours do
-// not notice.
+// not notice. It runs alone: some reasons stand in the status for a second only.
 func TestWeatherOnStreams(t *testing.T) {
 	all := slices.Concat(streamWeather("listen"), streamWeather("dial"), loginWeather(t), oxeWeather(t), ahlWeather(t), postWeather(t), tftpWeather(t))
 	neighbours := []*calm{newCalm("calm-listen", `tcp: {listen: "127.0.0.1:0"}`), newCalm("calm-dial", `tcp: {dial: "{addr}"}`)}

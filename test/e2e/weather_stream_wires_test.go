@@ -10,7 +10,7 @@ import (
 const (
 	cutOff     = "cut-off"
 	noneParses = "and none parses ("
-	newestCut  = "dead tickets, the newest for cut-off"
+	newestCut  = ", the newest for cut-off"
 )
 
 // foreigners greet as other services do, line by line, and a PBX of another kind.

@@ -26,12 +26,14 @@ var elsewhere = []struct {
 
 // A model that is said to work over a wire has delivered over it.
 func TestWiresAreCovered(t *testing.T) {
+	files := golden(t)
+	t.Parallel()
 	type way struct {
 		model string
 		wire  catalogue.Wire
 	}
 	covered := make(map[way]bool)
-	for _, d := range deliveries(t) {
+	for _, d := range deliveries(t, files) {
 		// Without a call it is no delivery.
 		if d.parse(t, d.given, d.written()).CdrCount > 0 {
 			covered[way{d.model.ID, d.wire}] = true
@@ -65,7 +67,9 @@ const loginDialogue = "login_dialogue"
 // set to what the golden ticket says, and on a socket from when the ticket came,
 // which is asked of the receipts.
 func TestEveryWire(t *testing.T) {
-	all := deliveries(t)
+	files := golden(t)
+	t.Parallel()
+	all := deliveries(t, files)
 	var giving sync.WaitGroup
 	t.Cleanup(giving.Wait)
 	var servers servers

@@ -43,7 +43,8 @@ func Versioned(version string) []string {
 }
 
 func build(out string, flags []string, packages ...string) error {
-	args := append([]string{"build", "-o", out}, append(flags[:len(flags):len(flags)], packages...)...)
+	// As `make build`; without what a debugger wants it links in half the time.
+	args := append([]string{"build", "-ldflags", "-s -w", "-o", out}, append(flags[:len(flags):len(flags)], packages...)...)
 	if said, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("building %v: %w\n%s", packages, err, said)
 	}

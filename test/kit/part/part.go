@@ -53,9 +53,7 @@ func Command(name, at, listen string, tool ...string) func() *exec.Cmd {
 // Main is the TestMain of a package with parts, its own in more. build makes its
 // programs once, in a folder that goes when the tests end; it may be nil.
 func Main(m *testing.M, more map[string]Part, build func(dir string) error) {
-	if name := os.Getenv(envPart); name != "" {
-		os.Exit(code(play(name, more)))
-	}
+	Play(more)
 	flag.Parse()
 	os.Exit(func() int {
 		if build == nil {
@@ -71,6 +69,14 @@ func Main(m *testing.M, more map[string]Part, build func(dir string) error) {
 		}
 		return m.Run()
 	}())
+}
+
+// Play is for a TestMain of a package's own: in a process that was started as a part
+// it is that, and ends with it.
+func Play(more map[string]Part) {
+	if name := os.Getenv(envPart); name != "" {
+		os.Exit(code(play(name, more)))
+	}
 }
 
 func code(err error) int {
