@@ -44,7 +44,7 @@ type Deps struct {
 type timing struct {
 	grace      time.Duration // to publish what was read, at the end
 	drain      time.Duration // to read what is on its way, at the end
-	quiet      time.Duration // nothing more is on its way: more than the 200 ms that TCP pauses at a full buffer
+	quiet      time.Duration // nothing more is on its way: more than TCP takes to send a lost segment again, twice
 	dialTime   time.Duration // to connect
 	settle     time.Duration // a PBX asks again after a wrong password
 	hangUp     time.Duration // a PBX hangs up after a wrong password
@@ -64,7 +64,7 @@ type timing struct {
 }
 
 var usual = timing{
-	grace: 10 * time.Second, drain: time.Second, quiet: 300 * time.Millisecond,
+	grace: 10 * time.Second, drain: 3 * time.Second, quiet: time.Second,
 	dialTime: 10 * time.Second, settle: 2 * time.Second, hangUp: 10 * time.Second,
 	hello: 10 * time.Second, alive: 45 * time.Second, switchOver: 10 * time.Second,
 	rest: 5 * time.Second, slow: 500 * time.Millisecond, repeat: time.Minute,

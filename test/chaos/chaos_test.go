@@ -302,17 +302,17 @@ func (c *chaos) report(a *account, broken, drained time.Duration) {
 	for _, of := range slices.Sorted(maps.Keys(sums)) {
 		c.t.Errorf("%s: %d tickets", of, sums[of])
 	}
-	for i, d := range a.wrong {
-		if i == maxTold {
-			c.t.Errorf("… and %d more", len(a.wrong)-i)
-			break
+	told := make(map[string]int)
+	for _, d := range a.wrong {
+		if of := d.site + "/" + d.link + " " + d.what; told[of] < maxTold {
+			told[of]++
+			c.t.Errorf("%s/%s: %s %s: %.300q\n%s", d.site, d.link, d.what, d.detail, d.raw, c.history(d))
 		}
-		c.t.Errorf("%s/%s: %s %s: %.300q\n%s", d.site, d.link, d.what, d.detail, d.raw, c.history(d))
 	}
 }
 
-// maxTold is how many differences are told with their history.
-const maxTold = 20
+// maxTold is how many differences of a link and kind are told with their history.
+const maxTold = 3
 
 // chance is a source of chance of its own for each purpose.
 func (c *chaos) chance(purpose uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, purpose)) }
