@@ -180,11 +180,14 @@ func (l *link) countDial(result string) {
 // hold takes the session of a PBX that lets us in through to its end.
 func (l *link) hold(s *session, serve func(*session) (ended string, o outcome)) outcome {
 	l.countDial("connected")
-	if refused := s.enter(s); refused != "" {
+	switch refused := s.enter(s); refused {
+	case "":
+		defer s.leave(s)
+	case refusedStopped: // what it has sent is taken all the same
+	default:
 		s.conn.Close()
 		return outcome{err: fmt.Errorf("link %s: %s", l, refused)}
 	}
-	defer s.leave(s)
 	l.setErr(nil)
 	l.count("dialled")
 	l.deps.Log.Debug("connected to a PBX", "site", l.Site.ID, "link", l.ID, "peer", s.name)

@@ -2,6 +2,9 @@ package load
 
 import (
 	"fmt"
+	"os"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +23,7 @@ func BenchmarkAcknowledge(b *testing.B) {
 	b.Cleanup(clean)
 	pbxs := newPBXs(b, links)
 	run := kit.Start(b, binary, kit.Config(b.TempDir(), pbxs.yaml()), "--debug")
+	giveWay(b)
 	pbxs.connect(b)
 	pbxs.awaitDialled(b)
 	pbxs.send(b, each, 3) // caches warm
@@ -45,6 +49,25 @@ func BenchmarkAcknowledge(b *testing.B) {
 		all = run.Metric(metric+"_count", "") - all
 		for _, bound := range bounds {
 			b.ReportMetric(100*(within(bound)-before[bound])/all, "%within"+bound+"s")
+		}
+	}
+}
+
+// giveWay lets this process, whose PBXs stand elsewhere in earnest, have the
+// processors behind what it measures.
+func giveWay(tb testing.TB) {
+	tb.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, task := range tasks {
+		id, err := strconv.Atoi(task.Name())
+		if err == nil {
+			err = syscall.Setpriority(syscall.PRIO_PROCESS, id, 10)
+		}
+		if err != nil {
+			tb.Fatal(err)
 		}
 	}
 }
