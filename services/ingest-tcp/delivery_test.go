@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"trunkline.internal/platform/config"
 	"trunkline.internal/proto/wire"
+	"trunkline.internal/services/ingest-tcp/internal/window"
 )
 
 func TestNATSAwayAtTheStart(t *testing.T) {
@@ -185,6 +188,102 @@ func TestEndWhileNATSIsAway(t *testing.T) {
 	}
 }
 
+// NATS is away for longer than a PBX is waited for, and more has come than is read
+// ahead: the rest is read from the socket when NATS is back.
+func TestEndWithAFullWindow(t *testing.T) {
+	r := newRig(t, true)
+	r.start()
+	s := r.service(listening("a"))
+	s.timing.drain = 50 * time.Millisecond
+	s.timing.grace = time.Minute
+	stop := r.run(s)
+	c := connect(t, s, "a")
+	c.SetWriteBuffer(4 << 20)
+	want, text := numbered(0, 10_000)
+	first := strings.Index(text, "\n") + 1
+	send(t, c, text[:first])
+	r.awaitLines(1)
+	r.stop()
+	await(t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(c, text[first:])
+		sent <- errors.Join(err, c.CloseWrite())
+	}()
+	ended := make(chan struct{})
+	begin := time.Now()
+	go func() { defer close(ended); stop() }()
+	await(t, "a full window", func() bool {
+		l := s.links[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for one := range l.peers {
+			return one.window.Held() >= window.MaxBytes && time.Since(begin) > 2*s.timing.drain
+		}
+		return false
+	})
+	r.start()
+	<-ended
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	whole, incomplete := r.lines()
+	same(t, whole, want)
+	same(t, incomplete, nil)
+	if lost := value(t, s.metrics.lost, nil); lost != 0 {
+		t.Errorf("%v bytes are lost", lost)
+	}
+}
+
+// A process that was held for longer than its deadline has not looked yet.
+func TestReadAfterTheDeadline(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	there, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	here, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if _, err := io.WriteString(there, "ticket"); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 64)
+	read := func() (int, error) {
+		here.SetReadDeadline(time.Unix(1, 0))
+		return patient{here.(*net.TCPConn)}.Read(b)
+	}
+	await(t, "the ticket", func() bool { n, _ := read(); return string(b[:n]) == "ticket" })
+	if n, err := read(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", b[:n], err)
+	}
+}
+
+// A PBX that sends in the moment in which its silence has been too long.
+func TestIdleInTheFlow(t *testing.T) {
+	r := newRig(t, false)
+	s := r.service(newLink("a", "avaya-ipoffice", config.TCP{Listen: "127.0.0.1:0", Idle: config.Duration(50 * time.Millisecond)}))
+	r.run(s)
+	c := connect(t, s, "a")
+	want, text := numbered(0, 2)
+	first := strings.Index(text, "\n") + 1
+	send(t, c, text[:first])
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the PBX is told %v, want an end in good order", err)
+	}
+	send(t, c, text[first:])
+	c.Close()
+	same(t, r.awaitLines(2), want)
+	await(t, "the end", func() bool { return s.results(t, "closed_idle") == 1 })
+}
+
 // A PBX that looks whether we hang up loses nothing when we end.
 func TestShutdownInTheFlow(t *testing.T) {
 	r := newRig(t, false)
@@ -223,8 +322,8 @@ func TestShutdownInTheFlow(t *testing.T) {
 	same(t, incomplete, nil)
 }
 
-// One that does not look is cut within a second, and every line that was read
-// is there.
+// One that does not look is cut, every line that was read is there, and what was
+// not is told of.
 func TestShutdownAgainstADeafPBX(t *testing.T) {
 	r := newRig(t, false)
 	s := r.service(listening("a"))
@@ -256,8 +355,8 @@ func TestShutdownAgainstADeafPBX(t *testing.T) {
 	if got := uint64(len(whole) + len(incomplete)); got != s.Links()[0].Tickets {
 		t.Errorf("%d tickets stored, %d counted", got, s.Links()[0].Tickets)
 	}
-	if value(t, s.metrics.lost, nil) != 0 {
-		t.Error("tickets were lost")
+	if value(t, s.metrics.lost, nil) == 0 || !strings.Contains(r.log.String(), "lost here") {
+		t.Error("nobody is told of what was not read")
 	}
 }
 

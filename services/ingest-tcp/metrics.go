@@ -37,7 +37,7 @@ func newMetrics() *metrics {
 		dials:       counter("dial_attempts_total", "Attempts to reach a PBX.", "result"),
 		frames:      counter("frames_total", "What came beside new tickets on an oxe or ahl wire: keep_alive, role, unknown; wrong_check, repeated, broken, noise, enquiry, answer.", "kind"),
 		refused:     counter("refused_messages_total", "Messages that NATS refused for their own sake; they are tried again."),
-		lost:        counter("unpublished_bytes_total", "Bytes read and not published when the service ended."),
+		lost:        counter("unpublished_bytes_total", "Bytes that came and were not published when a connection was ended by us."),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "trunkline_tcp_publish_seconds", Help: "From the read to the acknowledgement, of all messages that were waiting.",
 			Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},

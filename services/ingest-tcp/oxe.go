@@ -143,7 +143,7 @@ func (o oxeWay) hello(ctx context.Context, conn *net.TCPConn) (result string, er
 }
 
 func (o oxeWay) collect(leased, life context.Context, conn *net.TCPConn) outcome {
-	return o.hold(o.newSession(conn, &oxeSource{conn: conn, link: o.link}), func(s *session) (string, outcome) {
+	return o.hold(o.newSession(conn, &oxeSource{conn: patient{conn}, link: o.link}), func(s *session) (string, outcome) {
 		begin := time.Now()
 		ended := s.serve(leased, life, nil, time.Time{})
 		end := outcome{delivered: s.acked > 0}

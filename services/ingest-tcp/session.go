@@ -65,8 +65,24 @@ type stream struct {
 }
 
 func (l *link) newStream(conn *net.TCPConn, dialled bool) stream {
-	return stream{telnet.NewReader(conn, dialled), l}
+	return stream{telnet.NewReader(patient{conn}, dialled), l}
 }
+
+// patient is a connection that is looked at once more when its deadline has
+// passed: a process that was held meanwhile has not looked at all.
+type patient struct{ *net.TCPConn }
+
+func (p patient) Read(b []byte) (int, error) {
+	n, err := p.TCPConn.Read(b)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.SetReadDeadline(time.Now().Add(glance))
+		n, err = p.TCPConn.Read(b)
+	}
+	return n, err
+}
+
+// glance is enough to see what the system has already.
+const glance = 10 * time.Millisecond
 
 func (s stream) next(g gate) ([]byte, error) {
 	if err := g.room(); err != nil {
@@ -116,17 +132,21 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 	}
 	why := make(chan string, 1)
 	go func() {
-		end := s.receive(open)
+		end := s.receive(open, publishing)
 		why <- end
 		s.window.Close(s.source.whole(end))
 	}()
 	s.forward(publishing)
-	drop() // where publishing gave up, the reader may go on
+	cancel() // where publishing gave up, the reader may go on
+	drop()
 	ended = <-why
-	if n := s.window.Held(); n > 0 {
+	n := s.window.Held()
+	if n > 0 || ended == closedShutdown || ended == closedIdle {
 		n += s.unread()
+	}
+	if n > 0 {
 		s.metrics.lost.WithLabelValues(s.Site.ID, s.ID).Add(float64(n))
-		s.deps.Log.Error("tickets were read and could not be published before the end: they are lost here; look for them at the PBX",
+		s.deps.Log.Error("tickets came and could not be published before the end: they are lost here; look for them at the PBX",
 			"site", s.Site.ID, "link", s.ID, "peer", s.name, "bytes", n)
 	}
 	return ended
@@ -134,35 +154,36 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 
 // unread is how much the PBX has sent that nobody reads any more.
 func (s *session) unread() int {
-	s.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	s.conn.SetReadDeadline(time.Now().Add(glance))
 	n, _ := io.Copy(io.Discard, s.conn)
 	return int(n)
 }
 
 // Why a connection ended.
 const (
-	closedEOF   = "closed_eof" // the peer ended it in good order
-	closedReset = "closed_reset"
-	closedIdle  = "closed_idle"
+	closedEOF      = "closed_eof" // the peer ended it in good order
+	closedReset    = "closed_reset"
+	closedIdle     = "closed_idle"
+	closedShutdown = "closed_shutdown"
 )
 
-// receive reads into the window, and returns why the connection ended.
-func (s *session) receive(open context.Context) string {
-	draining, cancel := later(open, s.timing.drain)
-	defer cancel()
-	// The end says so to the PBX, and takes what it has sent until it knows.
+// receive reads into the window, and returns why the connection ended. Where open
+// ends it, it says so to the PBX, and takes what that has sent until it knows.
+func (s *session) receive(open, publishing context.Context) string {
 	defer context.AfterFunc(open, func() {
 		s.conn.CloseWrite()
 		s.conn.SetReadDeadline(time.Now().Add(s.timing.quiet))
 		s.window.Look()
 	})()
-	defer context.AfterFunc(draining, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	r := &reading{s, open, draining}
+	defer context.AfterFunc(publishing, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	r := &reading{session: s, open: open, publishing: publishing, time: s.timing.drain, bytes: maxDrain}
+	why := closedShutdown
 	for {
 		data, err := s.source.next(r)
 		if len(data) > 0 {
 			s.saw(data)
 			s.window.Write(data, time.Now())
+			r.took(len(data))
 		}
 		var end ending
 		switch {
@@ -173,14 +194,15 @@ func (s *session) receive(open context.Context) string {
 			s.err = err
 			return "closed_line_too_long"
 		case open.Err() != nil:
-			return "closed_shutdown"
+			return why
 		case errors.As(err, &end):
 			s.err = end.error
 			return end.result
 		case errors.Is(err, io.EOF):
 			return closedEOF
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return closedIdle
+			why = closedIdle
+			s.drop()
 		case errors.Is(err, net.ErrClosed):
 			return "closed_refused_by_nats"
 		case errors.Is(err, syscall.ETIMEDOUT):
@@ -191,33 +213,64 @@ func (s *session) receive(open context.Context) string {
 	}
 }
 
-// reading is the gate of a session: reads while open, and a while longer what is
-// on its way.
+// maxDrain is more bytes than the sockets of both sides hold: who sends so much
+// after it was told of the end does not look.
+const maxDrain = 8 << 20
+
+// errDrained ends the reading of a PBX that goes on after the end.
+var errDrained = errors.New("the PBX does not stop")
+
+// reading is the gate of a session: reads while open, and then what is on its way.
 type reading struct {
 	*session
-	open, draining context.Context
+	open, publishing context.Context
+
+	// What may still be read after the end: time of waiting for the PBX, not for
+	// NATS, and bytes.
+	time  time.Duration
+	bytes int
+	since time.Time // of the wait that goes on after the end
 }
 
 func (r *reading) room() error {
+	r.waited()
 	// At the end what is in the socket is ours, whether NATS takes it or not.
-	return r.window.Room(r.draining, func() bool { return r.open.Err() != nil || r.deps.Bus.Conn.IsConnected() })
+	return r.window.Room(r.publishing, func() bool { return r.open.Err() != nil || r.deps.Bus.Conn.IsConnected() })
 }
 
 func (r *reading) wait(idle time.Duration) error {
-	switch {
-	case r.open.Err() != nil:
-		if err := r.draining.Err(); err != nil {
+	r.waited()
+	if r.open.Err() == nil && idle > 0 {
+		if err := r.conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
 			return err
 		}
-		return r.conn.SetReadDeadline(time.Now().Add(r.timing.quiet))
-	case idle > 0:
-		err := r.conn.SetReadDeadline(time.Now().Add(idle))
-		if r.open.Err() != nil {
-			err = r.conn.SetReadDeadline(time.Now().Add(r.timing.quiet))
-		}
+	}
+	if r.open.Err() == nil {
+		return nil
+	}
+	if err := r.publishing.Err(); err != nil {
 		return err
 	}
-	return nil
+	if r.time <= 0 || r.bytes <= 0 {
+		return errDrained
+	}
+	r.since = time.Now()
+	return r.conn.SetReadDeadline(r.since.Add(r.timing.quiet))
+}
+
+// waited counts a wait after the end.
+func (r *reading) waited() {
+	if !r.since.IsZero() {
+		r.time -= time.Since(r.since)
+		r.since = time.Time{}
+	}
+}
+
+// took counts what came after the end.
+func (r *reading) took(bytes int) {
+	if r.open.Err() != nil {
+		r.bytes -= bytes
+	}
 }
 
 // forward publishes what the window gives, until its end or ctx's.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +62,13 @@ func (c *chaos) history(d difference) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "  handed over at %s; around that:\n", d.at.Format(clock))
+	until := d.at.Add(around)
+	if d.on != nil {
+		until = d.on.ended.Add(publishWithin)
+	}
 	for _, e := range c.events {
-		if e.at.After(d.at.Add(-around)) && e.at.Before(d.at.Add(around)) {
+		near := e.at.Before(d.at.Add(around)) || e.of == c.broker || slices.Contains(d.by, e.of) || strings.Contains(e.text, d.link)
+		if near && e.at.After(d.at.Add(-around)) && e.at.Before(until) {
 			fmt.Fprintf(&b, "    %s %s: %s\n", e.at.Format(clock), e.kind, strings.TrimSpace(e.text))
 		}
 	}

@@ -43,6 +43,8 @@ type difference struct {
 	site, link, what, raw string
 	at                    time.Time // when it was handed over, where it was
 	detail                string
+	by                    []*process  // who may have read it
+	on                    *connection // that carried it; nil: none
 }
 
 // account is the outcome of a comparison.
@@ -97,17 +99,17 @@ func (c *chaos) compareSource(a *account, s *source, r rows) {
 		a.kept += min(n, got)
 		switch {
 		case got < n:
-			a.wrong = append(a.wrong, difference{s.site, s.link, "missing", raw, at[raw], fmt.Sprintf("%d of %d", got, n)})
+			a.wrong = append(a.wrong, difference{s.site, s.link, "missing", raw, at[raw], fmt.Sprintf("%d of %d", got, n), s.readers, nil})
 		case got > n && s.repeats && a.repeated+got-n <= mayRepeat:
 			a.repeated += got - n
 		case got > n:
-			a.wrong = append(a.wrong, difference{s.site, s.link, "too often", raw, at[raw], fmt.Sprintf("%d instead of %d", got, n)})
+			a.wrong = append(a.wrong, difference{s.site, s.link, "too often", raw, at[raw], fmt.Sprintf("%d instead of %d", got, n), s.readers, nil})
 		}
 	}
 	for _, m := range []map[string]int{r.calls, r.aside, r.cut} {
 		for raw := range m {
 			if want[raw] == 0 {
-				a.wrong = append(a.wrong, difference{s.site, s.link, "never handed over", raw, time.Time{}, ""})
+				a.wrong = append(a.wrong, difference{s.site, s.link, "never handed over", raw, time.Time{}, "", nil, nil})
 			}
 		}
 	}
@@ -135,14 +137,14 @@ func (c *chaos) comparePBX(a *account, p *pbx, r rows) {
 			a.kept += min(got, 1)
 			switch {
 			case got > 1:
-				a.wrong = append(a.wrong, difference{p.site, p.link, "too often", x.raw, x.at, fmt.Sprintf("%d instead of 1", got)})
+				a.wrong = append(a.wrong, difference{p.site, p.link, "too often", x.raw, x.at, fmt.Sprintf("%d instead of 1", got), p.readers, conn})
 			case got == 0:
 				first = min(first, i)
 				if excuse == "" {
-					a.wrong = append(a.wrong, difference{p.site, p.link, "missing", x.raw, x.at, conn.String()})
+					a.wrong = append(a.wrong, difference{p.site, p.link, "missing", x.raw, x.at, conn.String(), p.readers, conn})
 				}
 			case i > first:
-				a.wrong = append(a.wrong, difference{p.site, p.link, "missing in the middle", conn.tickets[i-1].raw, conn.tickets[i-1].at, conn.String()})
+				a.wrong = append(a.wrong, difference{p.site, p.link, "missing in the middle", conn.tickets[i-1].raw, conn.tickets[i-1].at, conn.String(), p.readers, conn})
 				first = len(conn.tickets)
 			}
 		}
@@ -160,7 +162,7 @@ func (c *chaos) comparePBX(a *account, p *pbx, r rows) {
 			if bytes > maxLost {
 				a.wrong = append(a.wrong, difference{
 					p.site, p.link, "too much lost", conn.tickets[first].raw, conn.tickets[first].at,
-					fmt.Sprintf("%d bytes of %s, at most %d are permitted", bytes, conn, maxLost),
+					fmt.Sprintf("%d bytes of %s, at most %d are permitted", bytes, conn, maxLost), p.readers, conn,
 				})
 			}
 		}
@@ -175,7 +177,7 @@ func (c *chaos) comparePBX(a *account, p *pbx, r rows) {
 	for _, m := range []map[string]int{r.calls, r.aside} {
 		for raw := range m {
 			if !known[raw] {
-				a.wrong = append(a.wrong, difference{p.site, p.link, "never handed over", raw, time.Time{}, ""})
+				a.wrong = append(a.wrong, difference{p.site, p.link, "never handed over", raw, time.Time{}, "", nil, nil})
 			}
 		}
 	}
@@ -195,7 +197,7 @@ func (a *account) compareHalves(p *pbx, r rows, fronts []string) {
 	for _, half := range halves {
 		i := slices.IndexFunc(fronts, func(f string) bool { return strings.HasPrefix(f, half) })
 		if i < 0 {
-			a.wrong = append(a.wrong, difference{p.site, p.link, "cut off, and no broken connection carried it", half, time.Time{}, ""})
+			a.wrong = append(a.wrong, difference{p.site, p.link, "cut off, and no broken connection carried it", half, time.Time{}, "", nil, nil})
 			continue
 		}
 		a.cut++
@@ -224,6 +226,12 @@ func (c *chaos) excuse(p *pbx, conn *connection) string {
 		return "line cut"
 	case c.happened(p.readers, "gave up", from, to.Add(kit.StopWithin)):
 		return "reader could not publish before its end, and said so"
+	case conn.orderly && c.happened(p.readers, "killed", to, to.Add(publishWithin)):
+		return "reader killed after the end, with what it had yet to publish"
 	}
 	return ""
 }
+
+// publishWithin is how long a reader that has ended a connection may take to
+// publish what came on it, NATS being away now and then.
+const publishWithin = 10 * time.Second
