@@ -44,8 +44,8 @@ type link struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	connections, lastSeen prometheus.Gauge
-	ticketsN, bytesN      prometheus.Counter
+	connections, lastSeen   prometheus.Gauge
+	ticketsN, bytesN, lostN prometheus.Counter
 
 	mu         sync.Mutex
 	settings   pbx.Settings
@@ -96,6 +96,7 @@ func (s *Service) newLink(of config.LinkOf) (*link, error) {
 	l.lastSeen = s.metrics.last.WithLabelValues(of.Site.ID, of.ID)
 	l.ticketsN = s.metrics.tickets.WithLabelValues(of.Site.ID, of.ID, of.Model)
 	l.bytesN = s.metrics.bytes.WithLabelValues(of.Site.ID, of.ID)
+	l.lostN = s.metrics.lost.WithLabelValues(of.Site.ID, of.ID)
 	return l, nil
 }
 

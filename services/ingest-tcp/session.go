@@ -145,7 +145,7 @@ func (s *session) serve(open, life context.Context, early []byte, came time.Time
 		n += s.unread()
 	}
 	if n > 0 {
-		s.metrics.lost.WithLabelValues(s.Site.ID, s.ID).Add(float64(n))
+		s.lostN.Add(float64(n))
 		s.deps.Log.Error("tickets came and could not be published before the end: they are lost here; look for them at the PBX",
 			"site", s.Site.ID, "link", s.ID, "peer", s.name, "bytes", n)
 	}
