@@ -199,7 +199,7 @@ func (p *pbx) write(c *connection, conn *net.TCPConn) error {
 	at, done := 0, 0
 	for _, raw := range p.queue {
 		end := at + len(raw) + len(lineEnd)
-		if end > wrote {
+		if at+len(raw) >= wrote { // one byte of the line's end makes it whole
 			c.half = append([]byte(nil), buf[at:wrote]...)
 			break
 		}
