@@ -27,8 +27,9 @@ const (
 
 // An atomic batch costs the server some milliseconds, of 2 messages as of 100: it
 // keeps it in files of its own. So a batch that is not full waits until so much
-// time has passed since the last one, and one message alone never does. Nobody
-// waits for a receipt as a PBX does for its ticket.
+// time has passed since the last one, and takes along what comes while the server
+// makes the files; one message alone never waits. Nobody waits for a receipt as a
+// PBX does for its ticket.
 const (
 	pace         = 5 * time.Millisecond
 	paceReceipts = 40 * time.Millisecond
@@ -47,6 +48,9 @@ type Committer struct {
 	// patience is commitPatience, or more where NATS is slow.
 	patience time.Duration
 	pace     time.Duration
+
+	near     bool // NATS is
+	measured time.Time
 }
 
 type commit struct {
@@ -137,8 +141,9 @@ func (c *Committer) Run(ctx context.Context) error {
 		}
 		g := gathered{batch: []*commit{first}, count: len(first.msgs), size: first.size}
 		c.gather(ctx, &g, began)
-		next, began = g.next, time.Now()
-		c.commit(ctx, g.batch)
+		began = time.Now()
+		c.commit(ctx, &g)
+		next = g.next
 		if ctx.Err() != nil {
 			if next != nil {
 				next.done <- ctx.Err()
@@ -154,10 +159,11 @@ type gathered struct {
 	batch       []*commit
 	count, size int
 	next        *commit // does not fit, and begins the next one
+	closed      bool    // to others
 }
 
 func (g *gathered) full() bool {
-	return g.next != nil || g.count >= maxBatchMessages || g.size >= maxBatchBytes
+	return g.closed || g.next != nil || g.count >= maxBatchMessages || g.size >= maxBatchBytes
 }
 
 func (g *gathered) add(one *commit) {
@@ -170,24 +176,11 @@ func (g *gathered) add(one *commit) {
 
 // gather takes along what is queued, and what comes until the pace allows a batch.
 func (c *Committer) gather(ctx context.Context, g *gathered, began time.Time) {
-	seen := 0
 	var due <-chan time.Time
 	for !g.full() {
-		select {
-		case one := <-c.queue:
-			g.add(one)
-			continue
-		default:
-		}
-		if seen != g.count {
-			// Those who were answered just now have their next ready, if we let
-			// them run: a larger batch shares the same sync.
-			seen = g.count
-			runtime.Gosched()
-			continue
-		}
+		c.takeQueued(g)
 		left := c.pace - time.Since(began)
-		if g.count == 1 || left <= 0 {
+		if g.count == 1 || g.full() || left <= 0 {
 			return
 		}
 		if due == nil {
@@ -203,6 +196,37 @@ func (c *Committer) gather(ctx context.Context, g *gathered, began time.Time) {
 	}
 }
 
+// takeQueued takes along what is queued.
+func (c *Committer) takeQueued(g *gathered) {
+	for seen := 0; !g.full(); {
+		select {
+		case one := <-c.queue:
+			g.add(one)
+			continue
+		default:
+		}
+		if seen == g.count {
+			return
+		}
+		// Those who were answered just now have their next ready, if we let them
+		// run: a larger batch shares the same sync.
+		seen = g.count
+		runtime.Gosched()
+	}
+}
+
+// farAway is the round trip from which on one more of them costs more than it wins.
+const farAway = 5 * time.Millisecond
+
+// isNear measures the way to NATS now and then.
+func (c *Committer) isNear() bool {
+	if time.Since(c.measured) > time.Minute {
+		rtt, err := c.bus.Conn.RTT()
+		c.near, c.measured = err == nil && rtt < farAway, time.Now()
+	}
+	return c.near
+}
+
 func (c *Committer) drain(err error) {
 	for {
 		select {
@@ -216,16 +240,26 @@ func (c *Committer) drain(err error) {
 
 // commit publishes what was gathered, again and again while the reason to fail
 // is not the messages' own.
-func (c *Committer) commit(ctx context.Context, batch []*commit) {
+func (c *Committer) commit(ctx context.Context, g *gathered) {
 	back := Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}
 	var told time.Time
-	for {
-		if batch = wanted(batch); len(batch) == 0 {
+	for grown := false; ; grown = true {
+		if g.batch = wanted(g.batch); len(g.batch) == 0 {
 			return
 		}
-		msgs := distinct(batch)
-		limit := min(c.patience+time.Duration(sizeOf(batch))*time.Second/slowestLine, c.timeout)
-		err := c.publish(ctx, msgs, limit)
+		u := distinct(g.batch)
+		var more func() []*nats.Msg // what came while the batch was begun
+		if !grown && len(u.msgs) > 1 && !g.full() && c.isNear() {
+			more = func() []*nats.Msg {
+				had := len(g.batch)
+				c.takeQueued(g)
+				g.batch = append(g.batch[:had], wanted(g.batch[had:])...)
+				return u.add(g.batch[had:])
+			}
+		}
+		limit := min(c.patience+time.Duration(sizeOf(g.batch))*time.Second/slowestLine, c.timeout)
+		err := c.publish(ctx, u.msgs, limit, more)
+		batch, msgs := g.batch, u.msgs
 		switch {
 		case err == nil:
 			c.patience = max(c.patience/2, min(commitPatience, c.timeout))
@@ -287,14 +321,14 @@ func mayFitApart(err error) bool {
 func (c *Committer) apart(ctx context.Context, batch []*commit) {
 	if len(batch) > 1 {
 		for _, one := range batch {
-			c.commit(ctx, []*commit{one})
+			c.commit(ctx, &gathered{batch: []*commit{one}, closed: true})
 		}
 		return
 	}
 	var first error
 	for _, msg := range batch[0].msgs {
 		single := &commit{ctx: batch[0].ctx, msgs: []*nats.Msg{msg}, done: make(chan error, 1)}
-		c.commit(ctx, []*commit{single})
+		c.commit(ctx, &gathered{batch: []*commit{single}, closed: true})
 		err := <-single.done
 		if err != nil && first == nil {
 			first = err
@@ -313,26 +347,36 @@ func answer(batch []*commit, err error) {
 	}
 }
 
-// distinct lists the messages, each id once: a batch with a doubled id is
-// refused whole.
-func distinct(batch []*commit) []*nats.Msg {
+// unique are messages, each id once: a batch with a doubled id is refused whole.
+type unique struct {
+	msgs []*nats.Msg
+	seen map[string]struct{}
+}
+
+func distinct(batch []*commit) *unique {
 	if len(batch) == 1 && len(batch[0].msgs) == 1 {
-		return batch[0].msgs
+		return &unique{msgs: batch[0].msgs}
 	}
-	seen := make(map[string]struct{})
-	var out []*nats.Msg
+	u := &unique{seen: make(map[string]struct{})}
+	u.add(batch)
+	return u
+}
+
+// add returns those that are new.
+func (u *unique) add(batch []*commit) []*nats.Msg {
+	had := len(u.msgs)
 	for _, one := range batch {
 		for _, msg := range one.msgs {
 			if id := msg.Header.Get(jetstream.MsgIDHeader); id != "" {
-				if _, ok := seen[id]; ok {
+				if _, ok := u.seen[id]; ok {
 					continue
 				}
-				seen[id] = struct{}{}
+				u.seen[id] = struct{}{}
 			}
-			out = append(out, msg)
+			u.msgs = append(u.msgs, msg)
 		}
 	}
-	return out
+	return u.msgs[had:]
 }
 
 func sizeOf(batch []*commit) (n int) {

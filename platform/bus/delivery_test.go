@@ -25,10 +25,10 @@ func TestCommitterKeepsAPublishTogether(t *testing.T) {
 	for _, msgs := range [][]*nats.Msg{{message(1, "a")}, {message(2, "b"), message(3, "c"), message(4, "d")}} {
 		batch = append(batch, &commit{ctx: t.Context(), msgs: msgs, done: make(chan error, 1)})
 	}
-	if err := c.publish(t.Context(), []*nats.Msg{message(1, "a")}, c.timeout); err != nil {
+	if err := c.publish(t.Context(), []*nats.Msg{message(1, "a")}, c.timeout, nil); err != nil {
 		t.Fatal(err)
 	}
-	c.commit(t.Context(), batch)
+	c.commit(t.Context(), &gathered{batch: batch})
 	for _, one := range batch {
 		if err := <-one.done; err != nil {
 			t.Fatal(err)

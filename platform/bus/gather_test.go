@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,5 +95,81 @@ func TestCommitterKeepsAPace(t *testing.T) {
 				t.Errorf("%d queued: %d are gathered after %s", c.queued, g.count, time.Since(began))
 			}
 		})
+	}
+}
+
+// What is queued when the server has begun a batch goes with it, unless nobody waits
+// for it any more. Where NATS is far away a batch is sent in one go.
+func TestCommitterTakesAlong(t *testing.T) {
+	for _, near := range []bool{true, false} {
+		t.Run(fmt.Sprintf("near=%v", near), func(t *testing.T) {
+			b := start(t)
+			c := b.NewCommitter(wire.StreamTickets)
+			c.near, c.measured = near, time.Now()
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			one := func(ctx context.Context, i int) *commit {
+				return &commit{ctx: ctx, msgs: []*nats.Msg{message(i, "call")}, done: make(chan error, 1)}
+			}
+			first, second := one(t.Context(), 1), one(t.Context(), 2)
+			late, again, left := one(t.Context(), 3), one(t.Context(), 2), one(gone, 4)
+			for _, x := range []*commit{late, again, left} {
+				c.queue <- x
+			}
+			c.commit(t.Context(), &gathered{batch: []*commit{first, second}, count: 2})
+			for _, x := range []*commit{first, second} {
+				if err := <-x.done; err != nil {
+					t.Error(err)
+				}
+			}
+			if !near {
+				if n := len(c.queue); n != 3 {
+					t.Errorf("%d are queued, want 3", n)
+				}
+				return
+			}
+			for _, x := range []*commit{late, again} {
+				if err := <-x.done; err != nil {
+					t.Error(err)
+				}
+			}
+			if err := <-left.done; !errors.Is(err, context.Canceled) {
+				t.Errorf("nobody waits for it: %v", err)
+			}
+			if got := stored(t, b, wire.StreamTickets); got != 3 {
+				t.Errorf("%d messages, want 3", got)
+			}
+			if got := counter(t, b.metrics.commits.WithLabelValues(wire.StreamTickets)); got != 1 {
+				t.Errorf("%v commits, want 1", got)
+			}
+			for _, h := range []string{headerBatchID, headerBatchSequence, headerBatchCommit} {
+				if v := late.msgs[0].Header.Get(h); v != "" {
+					t.Errorf("%s: %s stays on the message", h, v)
+				}
+			}
+		})
+	}
+}
+
+// What comes along while a batch is begun and does not fit begins the next one.
+func TestCommitterTakesAlongWhatFits(t *testing.T) {
+	b := start(t)
+	c := committer(t, b, wire.StreamTickets)
+	var all sync.WaitGroup
+	const publishers, each = 8, 700
+	for i := range publishers {
+		all.Go(func() {
+			var msgs []*nats.Msg
+			for n := range each {
+				msgs = append(msgs, message(i*each+n, "call"))
+			}
+			if err := c.Publish(t.Context(), msgs...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := stored(t, b, wire.StreamTickets); got != publishers*each {
+		t.Errorf("%d messages, want %d", got, publishers*each)
 	}
 }

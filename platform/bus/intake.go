@@ -9,11 +9,12 @@ import (
 )
 
 // What a NATS server sent when it died, or when its client did, comes again after
-// ackWait: soon, since somebody waits for the call. So what is held longer is told
-// to be in progress every alive.
+// ackWait: soon, since somebody waits for the call. So of what was held for alive
+// without a word it is told that it is in progress. That is longer than a sink
+// gathers: of each ticket it would cost what its publishing costs.
 const (
 	ackWait = 3 * time.Second
-	alive   = time.Second
+	alive   = ackWait / 2
 )
 
 // Bounds of a pull; at the end the last one is waited for.
@@ -109,7 +110,7 @@ func (in *Intake) Done(msgs ...jetstream.Msg) {
 // Keep tells NATS of what is held until ctx is done, which must come after the
 // last Done.
 func (in *Intake) Keep(ctx context.Context) {
-	tick := time.NewTicker(alive)
+	tick := time.NewTicker(alive / 3)
 	defer tick.Stop()
 	var due []jetstream.Msg
 	for {
@@ -134,7 +135,7 @@ func (in *Intake) due(due []jetstream.Msg) []jetstream.Msg {
 	defer in.mu.Unlock()
 	now := time.Now()
 	for msg, since := range in.held {
-		if now.Sub(since) >= alive/2 {
+		if now.Sub(since) >= alive {
 			in.held[msg] = now
 			due = append(due, msg)
 		}

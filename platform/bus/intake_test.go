@@ -38,7 +38,7 @@ func TestIntakeKeepsWhatItHolds(t *testing.T) {
 		time.Sleep(10*alive + alive/4)
 		for _, d := range []*delivery{first, second} {
 			if n := d.told.Load(); n != 10 {
-				t.Errorf("told to be in progress %d times in 10 s", n)
+				t.Errorf("told to be in progress %d times, want 10", n)
 			}
 		}
 		if n := quick.told.Load(); n != 0 {

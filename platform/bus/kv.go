@@ -56,7 +56,7 @@ func (b *Bus) Announce(ctx context.Context, s pbx.Settings) error {
 	stream := bucketStream + wire.BucketLinks
 	c := &Committer{bus: b, stream: stream, timeout: commitTimeout}
 	key := wire.LinkKey(s.Site, s.Link)
-	if err := c.publish(ctx, []*nats.Msg{{Subject: "$KV." + wire.BucketLinks + "." + key, Header: nats.Header{}, Data: value}}, c.timeout); err != nil {
+	if err := c.publish(ctx, []*nats.Msg{{Subject: "$KV." + wire.BucketLinks + "." + key, Header: nats.Header{}, Data: value}}, c.timeout, nil); err != nil {
 		if errors.Is(err, ErrRefused) {
 			b.metrics.refused.WithLabelValues(stream, refusal(err)).Inc()
 		}
