@@ -151,7 +151,9 @@ func (r *result) close() {
 	_ = r.pipe.Close()
 }
 
-// insert is an INSERT that is given its data piece by piece.
+// insert is an INSERT that is given its data piece by piece. The engine writes them in a thread that it starts with it, and
+// which gives way like its caller; to hand over and to wait is done from any: a Go thread that gives way holds up those that
+// wait to run behind it.
 type insert struct {
 	lib    *library
 	stream uintptr
@@ -183,16 +185,13 @@ func (i *insert) append(data []byte) bool {
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	var failed int32
-	calling(func() { failed = i.lib.insertAppend(i.stream, cbytes(&pin, data), uintptr(len(data))) })
-	return failed == 0
+	return i.lib.insertAppend(i.stream, cbytes(&pin, data), uintptr(len(data))) == 0
 }
 
 // commit ends the data and returns when the engine has stored them.
 func (i *insert) commit() (summary, error) {
 	l := i.lib
-	var r uintptr
-	calling(func() { r = l.insertDone(i.stream) })
+	r := l.insertDone(i.stream)
 	defer l.resultDestroy(r)
 	if msg := l.resultError(r); msg != "" {
 		return summary{}, parseException(msg)
@@ -201,7 +200,7 @@ func (i *insert) commit() (summary, error) {
 }
 
 // close frees the insert and gives up what was not committed.
-func (i *insert) close() { calling(func() { i.lib.insertDestroy(i.stream) }) }
+func (i *insert) close() { i.lib.insertDestroy(i.stream) }
 
 // cbytes gives C a pointer to b, which stays put until pin lets go.
 func cbytes(pin *runtime.Pinner, b []byte) unsafe.Pointer {

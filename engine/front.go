@@ -308,6 +308,16 @@ func (e *Engine) change(c *conn, req *request, rep *reply, sql, mark string) (su
 	return sum, err
 }
 
+// fill reads until b is full, or r fails or ends.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var more int
+		more, err = r.Read(b[n:])
+		n += more
+	}
+	return n, err
+}
+
 // insert streams the data of an INSERT into the engine.
 func (e *Engine) insert(c *conn, req *request, ins insertion, data io.Reader) (summary, error) {
 	format := ins.format
@@ -324,7 +334,7 @@ func (e *Engine) insert(c *conn, req *request, ins insertion, data io.Reader) (s
 	defer i.close()
 	buf := make([]byte, 256<<10)
 	for {
-		n, err := data.Read(buf)
+		n, err := fill(data, buf)
 		if !i.append(buf[:n]) || errors.Is(err, io.EOF) {
 			break // commit says what went wrong, if anything did
 		}
