@@ -151,25 +151,32 @@ func TestCommitterTakesAlong(t *testing.T) {
 	}
 }
 
-// What comes along while a batch is begun and does not fit begins the next one.
+// What is queued and does not fit begins the next batch; what is published apart takes
+// nothing along.
 func TestCommitterTakesAlongWhatFits(t *testing.T) {
 	b := start(t)
-	c := committer(t, b, wire.StreamTickets)
-	var all sync.WaitGroup
-	const publishers, each = 8, 700
-	for i := range publishers {
-		all.Go(func() {
-			var msgs []*nats.Msg
-			for n := range each {
-				msgs = append(msgs, message(i*each+n, "call"))
-			}
-			if err := c.Publish(t.Context(), msgs...); err != nil {
-				t.Error(err)
-			}
-		})
+	c := b.NewCommitter(wire.StreamTickets)
+	c.near, c.measured = true, time.Now()
+	of := func(from, n int) *commit {
+		one := &commit{ctx: t.Context(), done: make(chan error, 1)}
+		for i := range n {
+			one.msgs = append(one.msgs, message(from+i, "call"))
+		}
+		return one
 	}
-	all.Wait()
-	if got := stored(t, b, wire.StreamTickets); got != publishers*each {
-		t.Errorf("%d messages, want %d", got, publishers*each)
+	large := of(10, maxBatchMessages-1)
+	c.queue <- large
+	g := &gathered{batch: []*commit{of(0, 2)}, count: 2}
+	c.commit(t.Context(), g)
+	if g.next != large {
+		t.Error("what did not fit is not kept")
+	}
+	c.queue <- large
+	c.apart(t.Context(), []*commit{of(2, 2), of(4, 2)})
+	if len(c.queue) != 1 {
+		t.Error("what is published apart took another along")
+	}
+	if got := stored(t, b, wire.StreamTickets); got != 6 {
+		t.Errorf("%d messages, want 6", got)
 	}
 }

@@ -33,16 +33,19 @@ func TestIntakeKeepsWhatItHolds(t *testing.T) {
 		from <- second
 		close(from)
 		go in.handOver(from, into)
-		in.Done(<-into)
+		const gathers = 1250 * time.Millisecond // a sink, and writes
 		<-into
-		time.Sleep(10*alive + alive/4)
+		time.Sleep(gathers)
+		in.Done(quick)
+		<-into
+		time.Sleep(10*alive + alive/4 - gathers)
 		for _, d := range []*delivery{first, second} {
 			if n := d.told.Load(); n != 10 {
 				t.Errorf("told to be in progress %d times, want 10", n)
 			}
 		}
 		if n := quick.told.Load(); n != 0 {
-			t.Errorf("told %d times of what was done at once", n)
+			t.Errorf("told %d times of what was done soon", n)
 		}
 		<-into
 		in.Done(first, second)

@@ -104,22 +104,29 @@ func TestNATSRestartsInTheFlow(t *testing.T) {
 	same(t, incomplete, nil)
 }
 
+// loseNATS connects a PBX, and ends NATS when the first of its lines is stored.
+func (r *rig) loseNATS(s *Service, lines int) (c *net.TCPConn, want []string, rest string) {
+	r.t.Helper()
+	c = connect(r.t, s, "a")
+	want, text := numbered(0, lines)
+	first := strings.Index(text, "\n") + 1
+	send(r.t, c, text[:first])
+	r.awaitLines(1)
+	r.stop()
+	await(r.t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
+	return c, want, text[first:]
+}
+
 // While NATS is away a PBX waits; what one crash would lose stays small.
 func TestNATSAwayInTheFlow(t *testing.T) {
 	r := newRig(t, true)
 	r.start()
 	s := r.service(listening("a"))
 	r.run(s)
-	c := connect(t, s, "a")
-	want, text := numbered(0, 8000)
-	first := strings.Index(text, "\n") + 1
-	send(t, c, text[:first])
-	r.awaitLines(1)
-	r.stop()
-	await(t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
+	c, want, rest := r.loseNATS(s, 8000)
 	c.SetWriteBuffer(16 << 10)
 	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	n, err := io.WriteString(c, text[first:])
+	n, err := io.WriteString(c, rest)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%d bytes went to nobody: %v", n, err)
 	}
@@ -133,7 +140,7 @@ func TestNATSAwayInTheFlow(t *testing.T) {
 	l.mu.Unlock()
 	r.start()
 	c.SetWriteDeadline(time.Time{})
-	send(t, c, text[first+n:])
+	send(t, c, rest[n:])
 	same(t, r.awaitLines(len(want)), want)
 }
 
@@ -150,16 +157,10 @@ func TestEndWhileNATSIsAway(t *testing.T) {
 				s.timing.grace = 3 * time.Second
 			}
 			stop := r.run(s)
-			c := connect(t, s, "a")
-			want, text := numbered(0, 8000)
-			first := strings.Index(text, "\n") + 1
-			send(t, c, text[:first])
-			r.awaitLines(1)
-			r.stop()
-			await(t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
+			c, want, rest := r.loseNATS(s, 8000)
 			c.SetWriteBuffer(16 << 10)
 			c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-			n, err := io.WriteString(c, text[first:])
+			n, err := io.WriteString(c, rest)
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Fatalf("%d bytes went to nobody: %v", n, err)
 			}
@@ -180,7 +181,7 @@ func TestEndWhileNATSIsAway(t *testing.T) {
 				return
 			}
 			whole, _ := r.lines()
-			same(t, whole, want[:strings.Count(text[:first+n], "\n")])
+			same(t, whole, want[:1+strings.Count(rest[:n], "\n")])
 			if lost != 0 {
 				t.Errorf("%v bytes are lost", lost)
 			}
@@ -197,17 +198,11 @@ func TestEndWithAFullWindow(t *testing.T) {
 	s.timing.drain = 50 * time.Millisecond
 	s.timing.grace = time.Minute
 	stop := r.run(s)
-	c := connect(t, s, "a")
+	c, want, rest := r.loseNATS(s, 10_000)
 	c.SetWriteBuffer(4 << 20)
-	want, text := numbered(0, 10_000)
-	first := strings.Index(text, "\n") + 1
-	send(t, c, text[:first])
-	r.awaitLines(1)
-	r.stop()
-	await(t, "the loss of NATS", func() bool { return !r.bus.Conn.IsConnected() })
 	sent := make(chan error, 1)
 	go func() {
-		_, err := io.WriteString(c, text[first:])
+		_, err := io.WriteString(c, rest)
 		sent <- errors.Join(err, c.CloseWrite())
 	}()
 	ended := make(chan struct{})
@@ -237,28 +232,14 @@ func TestEndWithAFullWindow(t *testing.T) {
 
 // A process that was held for longer than its deadline has not looked yet.
 func TestReadAfterTheDeadline(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	there, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
-	here, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	here, there := net.Pipe()
 	defer here.Close()
-	if _, err := io.WriteString(there, "ticket"); err != nil {
-		t.Fatal(err)
-	}
+	defer there.Close()
+	go io.WriteString(there, "ticket")
 	b := make([]byte, 64)
 	read := func() (int, error) {
 		here.SetReadDeadline(time.Unix(1, 0))
-		return patient{here.(*net.TCPConn)}.Read(b)
+		return patient{here}.Read(b)
 	}
 	await(t, "the ticket", func() bool { n, _ := read(); return string(b[:n]) == "ticket" })
 	if n, err := read(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -70,13 +70,13 @@ func (l *link) newStream(conn *net.TCPConn, dialled bool) stream {
 
 // patient is a connection that is looked at once more when its deadline has
 // passed: a process that was held meanwhile has not looked at all.
-type patient struct{ *net.TCPConn }
+type patient struct{ net.Conn }
 
 func (p patient) Read(b []byte) (int, error) {
-	n, err := p.TCPConn.Read(b)
+	n, err := p.Conn.Read(b)
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		p.SetReadDeadline(time.Now().Add(glance))
-		n, err = p.TCPConn.Read(b)
+		n, err = p.Conn.Read(b)
 	}
 	return n, err
 }
