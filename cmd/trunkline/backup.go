@@ -228,7 +228,7 @@ func (b *backup) copyNATS(ctx context.Context, streams []string) error {
 	}
 	bucket := func(name string) error {
 		return b.folder.part("bucket-"+name+".jsonl", func(w io.Writer, p *backupPart) (err error) {
-			p.Bucket, err = bus.CopyBucket(ctx, b.bus.JS, name, w)
+			p.Bucket, err = bus.CopyBucket(ctx, b.bus.Conn, name, w)
 			return err
 		})
 	}

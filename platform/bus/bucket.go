@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"trunkline.internal/proto/wire"
@@ -50,15 +51,19 @@ func BucketsToCopy(ctx context.Context, js jetstream.JetStream) ([]string, error
 }
 
 // CopyBucket writes each key's value, as it is when it is read.
-func CopyBucket(ctx context.Context, js jetstream.JetStream, bucket string, w io.Writer) (*BucketCopy, error) {
-	c, err := copyBucket(ctx, js, bucket, w)
+func CopyBucket(ctx context.Context, nc *nats.Conn, bucket string, w io.Writer) (*BucketCopy, error) {
+	c, err := copyBucket(ctx, nc, bucket, w)
 	if err != nil {
 		return nil, fmt.Errorf("copy of bucket %s: %w", bucket, err)
 	}
 	return c, nil
 }
 
-func copyBucket(ctx context.Context, js jetstream.JetStream, bucket string, w io.Writer) (*BucketCopy, error) {
+func copyBucket(ctx context.Context, nc *nats.Conn, bucket string, w io.Writer) (*BucketCopy, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
 	kv, err := js.KeyValue(ctx, bucket)
 	if err != nil {
 		return nil, err
@@ -86,19 +91,61 @@ func copyBucket(ctx context.Context, js jetstream.JetStream, bucket string, w io
 	slices.Sort(keys)
 	enc := json.NewEncoder(w)
 	for _, key := range keys {
-		e, err := kv.Get(ctx, key)
-		if errors.Is(err, jetstream.ErrKeyNotFound) { // deleted
-			continue
-		}
+		value, there, err := leadersValue(ctx, nc, bucketStream+bucket, prefix+key)
 		if err != nil {
 			return nil, fmt.Errorf("key %s: %w", key, err)
 		}
-		if err := enc.Encode(entry{key, e.Value()}); err != nil {
+		if !there {
+			continue
+		}
+		if err := enc.Encode(entry{key, value}); err != nil {
 			return nil, err
 		}
 		c.Keys++
 	}
 	return c, nil
+}
+
+// leadersValue reads a key from the leader of its bucket. KeyValue.Get asks any
+// replica: one that lags answers with an old value, or that there is none, and the
+// copy would lack what was acknowledged.
+func leadersValue(ctx context.Context, nc *nats.Conn, stream, subject string) (value []byte, there bool, err error) {
+	var told struct {
+		Message struct {
+			Header []byte `json:"hdrs"`
+			Data   []byte `json:"data"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	// A leader that dies does not answer, the next one does.
+	for begun := time.Now(); ; {
+		asking, done := context.WithTimeout(ctx, leaderPatience)
+		err := request(asking, nc, "$JS.API.STREAM.MSG.GET."+stream, map[string]any{"last_by_subj": subject}, &told)
+		done()
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && time.Since(begun) < copyPatience {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		break
+	}
+	if told.Error != nil {
+		if told.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return nil, false, nil
+		}
+		return nil, false, told.Error
+	}
+	if len(told.Message.Header) > 0 {
+		h, err := nats.DecodeHeadersMsg(told.Message.Header)
+		if err != nil {
+			return nil, false, fmt.Errorf("the server's answer: %w", err)
+		}
+		if h.Get("KV-Operation") != "" || h.Get(jetstream.MarkerReasonHeader) != "" { // deleted
+			return nil, false, nil
+		}
+	}
+	return told.Message.Data, true, nil
 }
 
 // RestoreBucket makes the bucket if it is missing, and puts the copy's values into

@@ -38,6 +38,9 @@ const (
 	// copyPatience is how long the server may take for the next piece. It reads
 	// messages of years in it, and restores as long without a word.
 	copyPatience = time.Minute
+	// leaderPatience is how long nobody may listen: a leader is elected within some
+	// seconds.
+	leaderPatience = 10 * time.Second
 )
 
 // CopyStream writes a copy of a stream while it is used. In it are the messages
@@ -247,6 +250,8 @@ func checkConsumers(ctx context.Context, nc *nats.Conn, c *StreamCopy) error {
 	return nil
 }
 
+// request asks the leader of a stream. While there is none the answer is at once
+// that nobody listens: that is waited for.
 func request(ctx context.Context, nc *nats.Conn, subject string, ask, answer any) error {
 	data, err := json.Marshal(ask)
 	if err != nil {
@@ -254,15 +259,21 @@ func request(ctx context.Context, nc *nats.Conn, subject string, ask, answer any
 	}
 	waiting, done := context.WithTimeout(ctx, copyPatience)
 	defer done()
-	m, err := nc.RequestWithContext(waiting, subject, data)
-	if err != nil {
+	pause := Backoff{Max: time.Second}
+	for asked := time.Now(); ; {
+		m, err := nc.RequestWithContext(waiting, subject, data)
+		if errors.Is(err, nats.ErrNoResponders) && time.Since(asked) < leaderPatience && pause.Wait(waiting) == nil {
+			continue
+		}
 		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%w: is JetStream on, and may our NATS user do this?", err)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(m.Data, answer); err != nil {
+			return fmt.Errorf("the server's answer: %w", err)
+		}
+		return nil
 	}
-	if err := json.Unmarshal(m.Data, answer); err != nil {
-		return fmt.Errorf("the server's answer: %w", err)
-	}
-	return nil
 }

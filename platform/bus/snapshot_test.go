@@ -3,12 +3,14 @@ package bus
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -171,7 +173,7 @@ func TestConsumerAhead(t *testing.T) {
 // A bucket is copied while its keys are written: no key is missing.
 func TestCopyBucket(t *testing.T) {
 	ctx := t.Context()
-	_, js := filled(t)
+	nc, js := filled(t)
 	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "positions", History: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func TestCopyBucket(t *testing.T) {
 		put(1)
 	}()
 	var copied bytes.Buffer
-	told, err := CopyBucket(ctx, js, "positions", &copied)
+	told, err := CopyBucket(ctx, nc, "positions", &copied)
 	<-done
 	if err != nil || told.Keys < keys-1 {
 		t.Fatalf("%d of %d keys: %v", told.Keys, keys, err)
@@ -220,6 +222,65 @@ func TestCopyBucket(t *testing.T) {
 	e, err := kv2.Get(ctx, "lyon.cucm.8")
 	if err != nil || !bytes.HasSuffix(e.Value(), []byte("\x00\xff")) {
 		t.Errorf("a key: %v", err)
+	}
+}
+
+// A key is asked of the leader, which has what was acknowledged, and never of any
+// replica: here nobody may.
+func TestCopyBucketFromItsLeader(t *testing.T) {
+	ctx := t.Context()
+	srv, err := server.NewServer(&server.Options{
+		DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Users: []*server.User{{Username: "x", Password: "x", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer srv.WaitForShutdown()
+	defer srv.Shutdown()
+	nc, err := nats.Connect("nats://x", nats.InProcessServer(srv), nats.UserInfo("x", "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "positions"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"kept", "deleted", "purged"} {
+		if _, err := kv.Put(ctx, key, []byte("position")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(kv.Delete(ctx, "deleted"), kv.Purge(ctx, "purged")); err != nil {
+		t.Fatal(err)
+	}
+	var copied bytes.Buffer
+	told, err := CopyBucket(ctx, nc, "positions", &copied)
+	if err != nil || told.Keys != 1 || copied.String() != `{"key":"kept","value":"cG9zaXRpb24="}`+"\n" {
+		t.Errorf("%+v, %q, %v", told, copied.String(), err)
+	}
+}
+
+// Nobody listens while a leader is elected.
+func TestAskWithoutLeader(t *testing.T) {
+	nc, _ := filled(t)
+	elected := time.AfterFunc(50*time.Millisecond, func() {
+		if _, err := nc.Subscribe("leader", func(m *nats.Msg) { _ = m.Respond([]byte(`{"A":1}`)) }); err != nil {
+			t.Error(err)
+		}
+	})
+	defer elected.Stop()
+	var told struct{ A int }
+	if err := request(t.Context(), nc, "leader", struct{}{}, &told); err != nil || told.A != 1 {
+		t.Errorf("%+v, %v", told, err)
 	}
 }
 
