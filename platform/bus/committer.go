@@ -32,7 +32,7 @@ const (
 // PBX does for its ticket.
 const (
 	pace         = 5 * time.Millisecond
-	paceReceipts = 40 * time.Millisecond
+	paceReceipts = 100 * time.Millisecond
 )
 
 // Committer publishes to one stream with an acknowledgement that means disk.

@@ -83,7 +83,7 @@ const (
 	pullMessages  = 1000
 	// inFlight bounds the messages that wait for their receipts' commit, and
 	// inFlightBytes their bytes: enough that a commit gathers a full batch.
-	inFlight      = 256
+	inFlight      = 1000
 	inFlightBytes = 8 << 20
 	// grace is how long answers may take after the end was asked for.
 	grace = 20 * time.Second

@@ -167,6 +167,22 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// A receipt takes as much memory as it has bytes: one of one ticket is made some
+// thousand times a second.
+func TestSplitIsFrugal(t *testing.T) {
+	useTold(t)
+	r, _ := NewReader(settings)
+	for _, tickets := range []string{"call 1\r\n", "noise\r\n", "binary\r\n", strings.Repeat("call 1\r\n", 500)} {
+		parts, err := Split(r.Read(message(tickets)))
+		if err != nil || len(parts) != 1 {
+			t.Fatalf("%d parts, %v", len(parts), err)
+		}
+		if took, needs := cap(parts[0]), len(parts[0]); took > needs+needs/4+64 {
+			t.Errorf("%.20q: %d bytes for %d", tickets, took, needs)
+		}
+	}
+}
+
 type running struct {
 	*bus.Bus
 	registry *prometheus.Registry

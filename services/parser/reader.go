@@ -227,15 +227,17 @@ func incompleteText(why string) string {
 // Each ticket is encoded once, and the parts are put together from the bytes:
 // fields of a message may stand in any order.
 func Split(b *trunklinev1.CdrBatch) ([][]byte, error) {
-	var e encoder
+	e := encoder{left: proto.Size(b) + headGrowth}
 	for _, c := range b.Cdrs {
 		if err := e.add(fieldCdrs, c); err != nil {
 			b.CdrCount--
 			b.DeadCount++
-			b.Others = append(b.Others, &trunklinev1.OtherTicket{
+			o := &trunklinev1.OtherTicket{
 				TicketId: c.TicketId, Outcome: trunklinev1.Outcome_OUTCOME_DEAD, Reason: ReasonNotText,
 				Error: "the format gave a field that cannot be encoded: " + err.Error(), Raw: c.Raw, Position: c.Position,
-			})
+			}
+			e.left += proto.Size(o)
+			b.Others = append(b.Others, o)
 		}
 	}
 	for _, o := range b.Others {
@@ -271,28 +273,38 @@ var (
 type encoder struct {
 	parts [][]byte
 	part  []byte
+	// left is about what all that is not encoded yet takes.
+	left int
 }
 
-// room is what a part has for tickets; the rest is for its head, whose preamble
-// and names are bounded.
-const room = wire.MaxReceipt - wire.MaxPreamble - 16<<10
+const (
+	// room is what a part has for tickets; the rest is for its head, whose preamble
+	// and names are bounded.
+	room = wire.MaxReceipt - wire.MaxPreamble - 16<<10
+	// headGrowth is what a head has besides what its receipt has: its part's number.
+	headGrowth = 16
+)
+
+// sized takes sizes from the last proto.Size of a receipt.
+var sized = proto.MarshalOptions{UseCachedSize: true}
 
 func (e *encoder) add(field protowire.Number, m proto.Message) error {
-	size := proto.Size(m)
+	size := sized.Size(m)
 	if len(e.part) > 0 && len(e.part)+size > room {
 		e.end()
 	}
 	if e.part == nil {
-		e.part = make([]byte, 0, 64<<10)
+		e.part = make([]byte, 0, min(e.left, wire.MaxReceipt))
 	}
 	before := len(e.part)
 	e.part = protowire.AppendTag(e.part, field, protowire.BytesType)
 	e.part = protowire.AppendVarint(e.part, uint64(size))
-	out, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(e.part, m)
+	out, err := sized.MarshalAppend(e.part, m)
 	if err != nil {
 		e.part = e.part[:before]
 		return err
 	}
+	e.left -= len(out) - before
 	e.part = out
 	return nil
 }
