@@ -23,7 +23,7 @@ import (
 
 // runAll restores the data folder of a `trunkline run`.
 func (f *restoreFlags) runAll(ctx context.Context, dir string, out, errOut io.Writer) error {
-	service.LimitMemory(memory)
+	service.TuneMemory(memory)
 	show := newProgress(errOut)
 	defer show.end()
 	if err := empty(f.data); err != nil {

@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -72,12 +71,7 @@ func runCommand() *cobra.Command {
 const memory = 768 << 20
 
 func run(ctx context.Context, out io.Writer, f runFlags) error {
-	service.LimitMemory(memory)
-	if os.Getenv("GOGC") == "" {
-		// Within the bound garbage is collected rarely: on a small machine tickets
-		// wait for each round.
-		debug.SetGCPercent(400)
-	}
+	service.TuneMemory(memory)
 	var demo *demo
 	cfg, err := loadRun(f)
 	if err != nil {

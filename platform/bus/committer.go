@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"trunkline.internal/proto/wire"
 )
@@ -40,9 +41,10 @@ const (
 // commit was under way is the next atomic batch, so that a sync to disk is
 // shared by all who wait for it.
 type Committer struct {
-	bus    *Bus
-	stream string
-	queue  chan *commit
+	bus     *Bus
+	stream  string
+	waiting prometheus.Gauge
+	queue   chan *commit
 	// timeout of one commit.
 	timeout time.Duration
 	// patience is commitPatience, or more where NATS is slow.
@@ -62,7 +64,10 @@ type commit struct {
 
 // NewCommitter makes the committer of a stream. Run must run while it is used.
 func (b *Bus) NewCommitter(stream string) *Committer {
-	c := &Committer{bus: b, stream: stream, queue: make(chan *commit, 4*maxBatchMessages), timeout: commitTimeout, patience: commitPatience, pace: pace}
+	c := &Committer{
+		bus: b, stream: stream, waiting: b.metrics.waiting.WithLabelValues(stream),
+		queue: make(chan *commit, 4*maxBatchMessages), timeout: commitTimeout, patience: commitPatience, pace: pace,
+	}
 	if stream == wire.StreamCdrs {
 		c.pace = paceReceipts
 	}
@@ -82,9 +87,8 @@ func (c *Committer) Publish(ctx context.Context, msgs ...*nats.Msg) error {
 	if len(msgs) == 0 {
 		return nil
 	}
-	waiting := c.bus.metrics.waiting.WithLabelValues(c.stream)
-	waiting.Add(float64(len(msgs)))
-	defer waiting.Sub(float64(len(msgs)))
+	c.waiting.Add(float64(len(msgs)))
+	defer c.waiting.Sub(float64(len(msgs)))
 	dones := make([]chan error, 0, 1)
 	for len(msgs) > 0 {
 		n, size := cutBatch(msgs)

@@ -37,11 +37,15 @@ import (
 // DefaultConfig is where the configuration stands unless told otherwise.
 var DefaultConfig = config.DefaultFile
 
-// LimitMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches
-// give way before the machine does.
-func LimitMemory(bytes int64) {
+// TuneMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches give
+// way before the machine does. Within the bound garbage is collected rarely, unless
+// GOGC says how often: tickets wait for each round, which looks at every link.
+func TuneMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(bytes)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
 	}
 }
 
@@ -174,7 +178,7 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	if o.probe {
 		return Probe(ctx, cfg.Metrics)
 	}
-	LimitMemory(memory)
+	TuneMemory(memory)
 	level := slog.LevelInfo
 	if o.verbose {
 		level = slog.LevelDebug

@@ -3,11 +3,15 @@ package load
 import (
 	"testing"
 
+	"trunkline.internal/platform/service"
 	"trunkline.internal/test/kit"
 	"trunkline.internal/test/kit/part"
 )
 
-func TestMain(m *testing.M) { part.Main(m, nil, nil) }
+func TestMain(m *testing.M) {
+	service.TuneMemory(256 << 20) // as each service does
+	part.Main(m, nil, nil)
+}
 
 // brokerProcess runs a durable NATS server as a process of its own, until the test
 // ends.

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"trunkline.internal/platform/bus"
 	"trunkline.internal/proto/wire"
 )
@@ -26,18 +24,17 @@ const (
 	each       = 100_000 // tickets a round
 )
 
-// aTicket is a message of one ticket, as the n-th of a link.
-func aTicket(link, n int) *nats.Msg {
-	m := &bus.TicketMessage{
+// ticket is the first of a link, in a message of its own.
+func ticket(link int) *bus.TicketMessage {
+	return &bus.TicketMessage{
 		Address:  wire.Address{Model: model, Site: "site", Link: fmt.Sprintf("pbx-%04d", link)},
 		Received: time.Now(),
 		Origin:   fmt.Sprintf("tcp:%032d", link),
-		Offset:   strconv.Itoa(n * 140),
+		Offset:   "0",
 		Name:     "127.0.0.1:40000",
-		Payload: fmt.Appendf(nil, "2026/11/23 09:15:%02d,00:01:07,4,0155501%03d,I,201,01632960100,,0,%010d,0,E201,Front desk,T9001,Line 1.1,0,0,,,,,,,,,,,,%08d\r\n",
-			n%60, link, n, link),
+		Payload: fmt.Appendf(nil, "2026/11/23 09:15:42,00:01:07,4,0155501%03d,I,201,01632960100,,0,%010d,0,E201,Front desk,T9001,Line 1.1,0,0,,,,,,,,,,,,%08d\r\n",
+			link, link, link),
 	}
-	return m.Msg()
 }
 
 // BenchmarkDurablePublish publishes tickets of many links, one a message, to a
@@ -71,7 +68,7 @@ func BenchmarkDurablePublish(b *testing.B) {
 		var ours, theirs time.Duration
 		for round := range rounds {
 			took := publish(b, committer, round)
-			other := natsBench(b, cli, url, round)
+			other := natsBench(b, cli, url)
 			ours, theirs = ours+took, theirs+other
 			b.Logf("round %d: %.0f/s, nats bench %.0f/s", round+1, each/took.Seconds(), each/other.Seconds())
 		}
@@ -87,8 +84,10 @@ func publish(b *testing.B, c *bus.Committer, round int) time.Duration {
 	var all sync.WaitGroup
 	for link := range publishers {
 		all.Go(func() {
+			m := ticket(link)
 			for n := range each / publishers {
-				if err := c.Publish(b.Context(), aTicket(link, round*each+n)); err != nil {
+				m.Received, m.Offset = time.Now(), strconv.Itoa((round*each+n)*len(m.Payload))
+				if err := c.Publish(b.Context(), m.Msg()); err != nil {
 					b.Error(err)
 					return
 				}
@@ -103,9 +102,11 @@ var benchRate = regexp.MustCompile(`([\d,]+) msgs/sec`)
 
 // natsBench publishes as many messages with as many bytes in payload, headers and
 // batch, from one client, as our committer is one.
-func natsBench(b *testing.B, cli, url string, round int) time.Duration {
+func natsBench(b *testing.B, cli, url string) time.Duration {
 	b.Helper()
-	m := aTicket(1, round*each)
+	one := ticket(1)
+	one.Offset = strconv.Itoa(rounds * each * len(one.Payload))
+	m := one.Msg()
 	payload := filepath.Join(b.TempDir(), "payload")
 	if err := os.WriteFile(payload, m.Data, 0o600); err != nil {
 		b.Fatal(err)
