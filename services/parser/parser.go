@@ -55,11 +55,11 @@ type Service struct {
 	warned map[string]bool
 }
 
-// link is a link's settings and idle readers of it.
+// link is a link's settings and its readers.
 type link struct {
 	settings pbx.Settings
 	err      error
-	readers  sync.Pool
+	idle     chan *Reader // as many as take turns: none is made twice
 }
 
 // New makes a parser.
@@ -178,13 +178,13 @@ func (s *Service) watchLinks(ctx context.Context) {
 }
 
 func (s *Service) setLink(settings pbx.Settings) {
-	l := &link{settings: settings}
+	l := &link{settings: settings, idle: make(chan *Reader, s.AtOnce)}
 	r, err := NewReader(settings)
 	if err != nil {
 		l.err = err
 		s.Log.Error("the settings of a link cannot be used: its tickets wait", "site", settings.Site, "link", settings.Link, "error", err)
 	} else {
-		l.readers.Put(r)
+		l.idle <- r
 	}
 	s.mu.Lock()
 	s.links[wire.LinkKey(settings.Site, settings.Link)] = l
@@ -285,14 +285,16 @@ func (s *Service) begin(ctx context.Context, m *bus.TicketMessage, headerErr err
 }
 
 func (l *link) read(m *bus.TicketMessage) (*trunklinev1.CdrBatch, error) {
-	r, _ := l.readers.Get().(*Reader)
-	if r == nil {
+	var r *Reader
+	select {
+	case r = <-l.idle:
+	default:
 		var err error
 		if r, err = NewReader(l.settings); err != nil {
 			return nil, err
 		}
 	}
-	defer l.readers.Put(r)
+	defer func() { l.idle <- r }()
 	return r.Read(m), nil
 }
 

@@ -66,7 +66,7 @@ func NewReader(s pbx.Settings) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := time.LoadLocation(s.Timezone)
+	site, err := kit.Location(s.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", s.Timezone, err)
 	}

@@ -31,7 +31,7 @@ var amaNames = [...]string{"UNKNOWN", "OMIT", "BILLING", "DOCUMENTATION"}
 // cannot be.
 func NewMapping(link *kit.Link) (*Mapping, error) {
 	m := &Mapping{link: link, zone: kit.NewZone(link.Zone), site: kit.NewZone(link.Zone), contexts: map[string]*planContext{}}
-	if zone, err := time.LoadLocation(link.Timezone); err == nil && link.Timezone != "" && link.Timezone != "Local" {
+	if zone, err := kit.Location(link.Timezone); err == nil && link.Timezone != "" && link.Timezone != "Local" {
 		m.site = kit.NewZone(zone)
 	}
 	switch link.Parse.TimeIs {
