@@ -72,6 +72,7 @@ const memory = 768 << 20
 
 func run(ctx context.Context, out io.Writer, f runFlags) error {
 	service.TuneMemory(memory)
+	service.SpareProcessors()
 	var demo *demo
 	cfg, err := loadRun(f)
 	if err != nil {
