@@ -23,7 +23,7 @@ import (
 
 // runAll restores the data folder of a `trunkline run`.
 func (f *restoreFlags) runAll(ctx context.Context, dir string, out, errOut io.Writer) error {
-	service.TuneMemory(memory)
+	service.TuneMemory(memory, growth)
 	show := newProgress(errOut)
 	defer show.end()
 	if err := empty(f.data); err != nil {

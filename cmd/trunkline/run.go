@@ -67,11 +67,14 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
-// memory of all services and the broker together; the engine has its own limit.
-const memory = 768 << 20
+// The heap of all services and the broker together; the engine has its own limit.
+const (
+	memory = 768 << 20
+	growth = 400
+)
 
 func run(ctx context.Context, out io.Writer, f runFlags) error {
-	service.TuneMemory(memory)
+	service.TuneMemory(memory, growth)
 	service.SpareProcessors()
 	var demo *demo
 	cfg, err := loadRun(f)

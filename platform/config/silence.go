@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
+	"trunkline.internal/pbx"
 	"trunkline.internal/platform/watch/usual"
 )
 
@@ -37,7 +37,7 @@ func (l LinkOf) SameQuiet(o LinkOf) bool {
 
 // Calendar is when people work at the site.
 func (s *Site) Calendar() (*usual.Calendar, error) {
-	zone, err := time.LoadLocation(s.Timezone)
+	zone, err := pbx.Location(s.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
 	}

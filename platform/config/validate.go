@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"trunkline.internal/pbx"
@@ -86,7 +85,7 @@ func (u *uses) site(s *Site, at string) {
 			break
 		}
 	}
-	if _, err := time.LoadLocation(s.Timezone); err == nil { // else it is told already
+	if _, err := pbx.Location(s.Timezone); err == nil { // else it is told already
 		if _, err := s.Calendar(); err != nil {
 			in.problemAt(at, "%s: site %s: %v", at, s.ID, err)
 		}
@@ -270,7 +269,7 @@ func (in *reading) timezone(at, name string, needed bool) {
 	if name == "" && !needed {
 		return
 	}
-	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+	if _, err := pbx.Location(name); err != nil || name == "" || name == "Local" {
 		in.problemAt(at, "%s: no time zone %q: give an IANA name such as Europe/Paris", at, name)
 	}
 }

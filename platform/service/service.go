@@ -39,14 +39,15 @@ import (
 var DefaultConfig = config.DefaultFile
 
 // TuneMemory bounds Go's heap softly, in bytes, unless GOMEMLIMIT does: caches give
-// way before the machine does. Within the bound garbage is collected rarely, unless
-// GOGC says how often: tickets wait for each round, which looks at every link.
-func TuneMemory(bytes int64) {
+// way before the machine does. Within the bound it may grow by so many percent before
+// garbage is collected, unless GOGC says how many: tickets wait for each round, which
+// looks at every link.
+func TuneMemory(bytes int64, growth int) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(bytes)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(growth)
 	}
 }
 
@@ -60,8 +61,12 @@ func SpareProcessors() {
 	}
 }
 
-// memory of a service: a full batch on its way, and what it is made of.
-const memory = 256 << 20
+// A service's heap: a full batch on its way, and what it is made of; idle links cost
+// little.
+const (
+	Memory = 256 << 20
+	Growth = 200
+)
 
 // LoadConfig reads the configuration: the named file, else the one that
 // TRUNKLINE_CONFIG names, else DefaultConfig.
@@ -189,7 +194,7 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	if o.probe {
 		return Probe(ctx, cfg.Metrics)
 	}
-	TuneMemory(memory)
+	TuneMemory(Memory, Growth)
 	level := slog.LevelInfo
 	if o.verbose {
 		level = slog.LevelDebug

@@ -66,7 +66,7 @@ func NewReader(s pbx.Settings) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := kit.Location(s.Timezone)
+	site, err := pbx.Location(s.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", s.Timezone, err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	service.TuneMemory(256 << 20) // as each service does
+	service.TuneMemory(service.Memory, service.Growth) // as each service does
 	part.Main(m, nil, nil)
 }
 

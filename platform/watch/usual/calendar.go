@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,7 +25,6 @@ type Calendar struct {
 	given  bool
 	days   map[date]bool
 	yearly map[date]bool // year 0
-	byYear sync.Map      // int → map[date]bool
 }
 
 // span is [from, to) in minutes of the local day; over midnight to is beyond
@@ -206,11 +204,7 @@ func (c *Calendar) public(t time.Time) bool {
 	if d.month == time.December && (d.day == 24 || d.day == 31) && local.Hour() >= 12 {
 		return true
 	}
-	year, ok := c.byYear.Load(d.year)
-	if !ok {
-		year, _ = c.byYear.LoadOrStore(d.year, publicHolidaysOf(c.country, d.year))
-	}
-	return year.(map[date]bool)[d]
+	return publicHolidaysOf(c.country, d.year)[d]
 }
 
 // Open tells whether the site may be open at the moment.

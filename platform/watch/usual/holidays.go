@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -75,8 +76,25 @@ func dateOf(t time.Time) date {
 
 func (d date) noon() time.Time { return time.Date(d.year, d.month, d.day, 12, 0, 0, 0, time.UTC) }
 
-// publicHolidaysOf lists a country's holidays of one year.
+type countryYear struct {
+	country string
+	year    int
+}
+
+var holidaysByYear sync.Map // countryYear → map[date]bool
+
+// publicHolidaysOf lists a country's holidays of one year. All who ask share the
+// answer.
 func publicHolidaysOf(country string, year int) map[date]bool {
+	of := countryYear{country, year}
+	days, ok := holidaysByYear.Load(of)
+	if !ok {
+		days, _ = holidaysByYear.LoadOrStore(of, findPublicHolidays(country, year))
+	}
+	return days.(map[date]bool)
+}
+
+func findPublicHolidays(country string, year int) map[date]bool {
 	out := make(map[date]bool)
 	rules := strings.Fields(publicHolidays[country])
 	if len(rules) > 0 && len(rules[0]) == 2 {

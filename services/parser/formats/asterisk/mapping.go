@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"trunkline.internal/pbx"
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 	"trunkline.internal/services/parser/formats"
 	"trunkline.internal/services/parser/formats/kit"
@@ -31,7 +32,7 @@ var amaNames = [...]string{"UNKNOWN", "OMIT", "BILLING", "DOCUMENTATION"}
 // cannot be.
 func NewMapping(link *kit.Link) (*Mapping, error) {
 	m := &Mapping{link: link, zone: kit.NewZone(link.Zone), site: kit.NewZone(link.Zone), contexts: map[string]*planContext{}}
-	if zone, err := kit.Location(link.Timezone); err == nil && link.Timezone != "" && link.Timezone != "Local" {
+	if zone, err := pbx.Location(link.Timezone); err == nil && link.Timezone != "" && link.Timezone != "Local" {
 		m.site = kit.NewZone(zone)
 	}
 	switch link.Parse.TimeIs {

@@ -36,7 +36,7 @@ func NewLink(s pbx.Settings) (*Link, error) {
 		return nil, fmt.Errorf("no time zone: give an IANA name such as Europe/Paris")
 	}
 	var err error
-	if l.Zone, err = Location(zone); err != nil {
+	if l.Zone, err = pbx.Location(zone); err != nil {
 		return nil, fmt.Errorf("time zone %q: give an IANA name such as Europe/Paris", zone)
 	}
 	charset := model.Charset

@@ -2,29 +2,12 @@ package kit
 
 import (
 	"math"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	trunklinev1 "trunkline.internal/proto/trunkline/v1"
 )
-
-// locations are those that were asked for: links of one place share theirs.
-var locations sync.Map // IANA name to *time.Location
-
-// Location is the IANA time zone of a name.
-func Location(name string) (*time.Location, error) {
-	if l, ok := locations.Load(name); ok {
-		return l.(*time.Location), nil
-	}
-	l, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, err
-	}
-	shared, _ := locations.LoadOrStore(name, l)
-	return shared.(*time.Location), nil
-}
 
 // Zone turns wall times into instants as [Wall.In] does, and remembers the offset
 // that holds at present: tickets come in order. It serves one goroutine at a time.
