@@ -6,6 +6,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -81,10 +82,11 @@ type Bus struct {
 	cut  context.CancelFunc
 	// away is since when there is no connection; zero: there is one. up is closed
 	// when it comes; nil while it is there.
-	away   time.Time
-	up     chan struct{}
-	said   string // the last asynchronous error
-	saidAt time.Time
+	away    time.Time
+	up      chan struct{}
+	missing error  // why there are no streams yet
+	said    string // the last asynchronous error
+	saidAt  time.Time
 
 	inbox     string // prefix of what answers come on
 	forbidden forbidden
@@ -104,6 +106,9 @@ func (b *Bus) Run(ctx context.Context, ready func()) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		b.mu.Lock()
+		b.missing = err
+		b.mu.Unlock()
 		if !told && time.Since(began) > 3*time.Second {
 			b.log.Warn("waiting for nats", "url", config.HideURLs(b.cfg.URL), "error", err)
 			told = true
@@ -137,6 +142,11 @@ func (b *Bus) Check() error {
 	case <-b.ready:
 		return nil
 	default:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.missing != nil {
+			return fmt.Errorf("nats has no streams yet: %w", b.missing)
+		}
 		return errors.New("nats has no streams yet")
 	}
 }

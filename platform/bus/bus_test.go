@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
@@ -216,5 +217,34 @@ func TestConnectTellsNoPassword(t *testing.T) {
 		} else if strings.Contains(err.Error(), "sec") {
 			t.Errorf("%s: %v", url, err)
 		}
+	}
+}
+
+// A server that may store less than the streams' bounds says so: what is missing, in
+// whose words of the configuration, and what to do.
+func TestServerWithoutRoom(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		DontListen: true, JetStream: true, JetStreamMaxStore: 1 << 30, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer srv.WaitForShutdown()
+	defer srv.Shutdown()
+	b, err := Connect(Config{URL: "nats://x", Name: "test", Log: slog.New(slog.DiscardHandler), Options: []nats.Option{nats.InProcessServer(srv)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(ctx, func() { t.Error("ready") }) }()
+	await(t, func() bool {
+		err := b.Check()
+		return err != nil && strings.Contains(err.Error(), "give nats.tickets.max_bytes less") && strings.Contains(err.Error(), "8589934592")
+	})
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -92,6 +93,19 @@ func (b *Bus) ensure(ctx context.Context) error {
 	return nil
 }
 
+// codeNoStorage says that the bounds of all streams are more than NATS may store.
+const codeNoStorage jetstream.ErrorCode = 10047
+
+// tooLarge explains why a stream of such a bound cannot be made.
+func tooLarge(err error, want jetstream.StreamConfig) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) || api.ErrorCode != codeNoStorage {
+		return err
+	}
+	return fmt.Errorf("NATS has no room for %d bytes: give nats.%s.max_bytes less, or NATS more (max_file_store, which is three quarters of what its disk has free unless it is set): %w",
+		want.MaxBytes, strings.ToLower(want.Name), err)
+}
+
 // duplicateWindow covers the retries of a publisher; what comes later is one
 // row by its ticket id.
 const duplicateWindow = 5 * time.Minute
@@ -100,7 +114,7 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) err
 	stream, err := b.JS.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = b.JS.CreateStream(ctx, want)
-		return b.tooMany(err)
+		return tooLarge(b.tooMany(err), want)
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func cluster(t *testing.T, name string) (urls string) {
 	var servers []*natsserver.Server
 	for i := range ports {
 		o := &natsserver.Options{
-			ServerName: fmt.Sprint(name, i), Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+			ServerName: fmt.Sprint(name, i), Host: "127.0.0.1", Port: -1, JetStream: true, JetStreamMaxStore: 1 << 50, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 			Cluster: natsserver.ClusterOpts{Name: name, Host: "127.0.0.1"}, Routes: routes,
 		}
 		if _, err := fmt.Sscanf(ports[i], "127.0.0.1:%d", &o.Cluster.Port); err != nil {

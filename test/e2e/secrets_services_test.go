@@ -26,7 +26,7 @@ func TestSecretsOfServices(t *testing.T) {
 	right, wrong, key := "Nt~RIGHT-7_Qx.Vw55", "Nt~WRONG-7_Qx.Vw66", b.hatch("clickhouse", "writer")
 	b.all = append(b.all, canary{"nats", "hub", right}, canary{"nats-wrong", "hub", wrong})
 	hub, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, Username: "hub", Password: right,
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, JetStreamMaxStore: 1 << 50, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, Username: "hub", Password: right,
 	})
 	if err != nil {
 		t.Fatal(err)

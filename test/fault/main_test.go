@@ -23,7 +23,7 @@ const forgetful = "forgetful"
 func TestMain(m *testing.M) {
 	parts := map[string]part.Part{forgetful: func(ctx context.Context, dir, listen string) error {
 		return part.ServeNATS(ctx, &server.Options{
-			Host: "127.0.0.1", Port: portOf(listen), JetStream: true, StoreDir: dir, NoLog: true, MaxPayload: 2 << 20,
+			Host: "127.0.0.1", Port: portOf(listen), JetStream: true, JetStreamMaxStore: 1 << 50, StoreDir: dir, NoLog: true, MaxPayload: 2 << 20,
 		})
 	}}
 	part.Main(m, parts, buildAll)

@@ -60,7 +60,8 @@ func New(t testing.TB, sites ...string) *Hub {
 	t.Helper()
 	h := &Hub{t: t, Opts: server.Options{
 		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
-		Users: []*server.User{{Username: Services, Password: password(Services)}},
+		JetStreamMaxStore: 1 << 50, // whatever the disk has free
+		Users:             []*server.User{{Username: Services, Password: password(Services)}},
 	}}
 	for _, id := range sites {
 		h.Opts.Users = append(h.Opts.Users, site(id))
@@ -73,8 +74,10 @@ func New(t testing.TB, sites ...string) *Hub {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = h.Bus.Run(ctx, func() {}) }()
 	t.Cleanup(func() { cancel(); <-done })
-	if err := h.Bus.Ready(t.Context()); err != nil {
-		t.Fatal(err)
+	waiting, enough := context.WithTimeout(t.Context(), 30*time.Second)
+	defer enough()
+	if h.Bus.Ready(waiting) != nil {
+		t.Fatalf("the hub is not ready: %v", h.Bus.Check())
 	}
 	return h
 }
