@@ -223,15 +223,7 @@ func TestConnectTellsNoPassword(t *testing.T) {
 // A server that may store less than the streams' bounds says so: what is missing, in
 // whose words of the configuration, and what to do.
 func TestServerWithoutRoom(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, JetStream: true, JetStreamMaxStore: 1 << 30, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
+	srv := within(t, &server.Options{JetStreamMaxStore: 1 << 30})
 	b, err := Connect(Config{URL: "nats://x", Name: "test", Log: slog.New(slog.DiscardHandler), Options: []nats.Option{nats.InProcessServer(srv)}})
 	if err != nil {
 		t.Fatal(err)

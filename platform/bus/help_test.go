@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -19,6 +20,19 @@ func await(t testing.TB, ok func() bool) {
 		}
 	}
 	t.Fatal("it did not happen within 30 s")
+}
+
+// within runs a server of these options inside of this process, until the test ends.
+func within(t testing.TB, opts *server.Options) *server.Server {
+	t.Helper()
+	opts.DontListen, opts.JetStream, opts.StoreDir, opts.NoSigs, opts.NoLog = true, true, t.TempDir(), true, true
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	return srv
 }
 
 func counter(t testing.TB, c prometheus.Counter) float64 {

@@ -229,18 +229,9 @@ func TestCopyBucket(t *testing.T) {
 // replica: here nobody may.
 func TestCopyBucketFromItsLeader(t *testing.T) {
 	ctx := t.Context()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		Users: []*server.User{{Username: "x", Password: "x", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
-		}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
+	srv := within(t, &server.Options{Users: []*server.User{{Username: "x", Password: "x", Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
+	}}}})
 	nc, err := nats.Connect("nats://x", nats.InProcessServer(srv), nats.UserInfo("x", "x"))
 	if err != nil {
 		t.Fatal(err)
