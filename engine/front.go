@@ -308,7 +308,8 @@ func (e *Engine) change(c *conn, req *request, rep *reply, sql, mark string) (su
 	return sum, err
 }
 
-// fill reads until b is full, or r fails or ends.
+// fill reads until b is full, or r fails or ends. io.ReadFull would say the same of an
+// end and of a client that broke off, whose rows must not be committed.
 func fill(r io.Reader, b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		var more int

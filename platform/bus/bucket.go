@@ -115,26 +115,22 @@ func leadersValue(ctx context.Context, nc *nats.Conn, stream, subject string) (v
 			Header []byte `json:"hdrs"`
 			Data   []byte `json:"data"`
 		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
 	}
 	// A leader that dies does not answer, the next one does.
 	for begun := time.Now(); ; {
 		asking, done := context.WithTimeout(ctx, leaderPatience)
 		err := request(asking, nc, "$JS.API.STREAM.MSG.GET."+stream, map[string]any{"last_by_subj": subject}, &told)
 		done()
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && time.Since(begun) < copyPatience {
+		var refused *jetstream.APIError
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && time.Since(begun) < copyPatience:
 			continue
-		}
-		if err != nil {
+		case errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+			return nil, false, nil
+		case err != nil:
 			return nil, false, err
 		}
 		break
-	}
-	if told.Error != nil {
-		if told.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return nil, false, nil
-		}
-		return nil, false, told.Error
 	}
 	if len(told.Message.Header) > 0 {
 		h, err := nats.DecodeHeadersMsg(told.Message.Header)

@@ -65,15 +65,11 @@ func copyStream(ctx context.Context, nc *nats.Conn, stream string, w io.Writer) 
 	var told struct {
 		Config json.RawMessage       `json:"config"`
 		State  json.RawMessage       `json:"state"`
-		Error  *jetstream.APIError   `json:"error"`
 		Parsed jetstream.StreamState `json:"-"`
 	}
 	ask := map[string]any{"deliver_subject": inbox, "chunk_size": copyChunk}
 	if err := request(ctx, nc, apiSnapshot+stream, ask, &told); err != nil {
 		return nil, err
-	}
-	if told.Error != nil {
-		return nil, told.Error
 	}
 	if err := json.Unmarshal(told.State, &told.Parsed); err != nil {
 		return nil, fmt.Errorf("the server's answer: %w", err)
@@ -132,14 +128,10 @@ func restoreStream(ctx context.Context, nc *nats.Conn, c *StreamCopy, as Restore
 		return 0, err
 	}
 	var told struct {
-		Deliver string              `json:"deliver_subject"`
-		Error   *jetstream.APIError `json:"error"`
+		Deliver string `json:"deliver_subject"`
 	}
 	if err := request(ctx, nc, apiRestore+c.Stream, map[string]any{"config": config, "state": c.State}, &told); err != nil {
 		return 0, err
-	}
-	if told.Error != nil {
-		return 0, told.Error
 	}
 	buf := make([]byte, copyChunk)
 	for {
@@ -250,8 +242,11 @@ func checkConsumers(ctx context.Context, nc *nats.Conn, c *StreamCopy) error {
 	return nil
 }
 
-// request asks the leader of a stream. While there is none the answer is at once
-// that nobody listens: that is waited for.
+// codeNoLeader says that a stream, or the cluster, has no leader at present.
+const codeNoLeader jetstream.ErrorCode = 10008
+
+// request asks the leader of a stream. While there is none nobody listens, or a server
+// says so: that is waited for. The server's refusal is a jetstream.APIError.
 func request(ctx context.Context, nc *nats.Conn, subject string, ask, answer any) error {
 	data, err := json.Marshal(ask)
 	if err != nil {
@@ -271,9 +266,17 @@ func request(ctx context.Context, nc *nats.Conn, subject string, ask, answer any
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(m.Data, answer); err != nil {
+		var refused struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		if err := errors.Join(json.Unmarshal(m.Data, &refused), json.Unmarshal(m.Data, answer)); err != nil {
 			return fmt.Errorf("the server's answer: %w", err)
 		}
-		return nil
+		if refused.Error == nil {
+			return nil
+		}
+		if refused.Error.ErrorCode != codeNoLeader || time.Since(asked) >= leaderPatience || pause.Wait(waiting) != nil {
+			return refused.Error
+		}
 	}
 }

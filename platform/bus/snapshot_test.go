@@ -275,6 +275,35 @@ func TestAskWithoutLeader(t *testing.T) {
 	}
 }
 
+// While a leader is elected a server may also say that there is none.
+func TestBucketWithoutLeader(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	nc, err := nats.Connect("nats://x", nats.InProcessServer(srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	asked := 0
+	if _, err := nc.Subscribe("$JS.API.STREAM.MSG.GET.S", func(m *nats.Msg) {
+		asked++
+		reply := `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`
+		if asked > 1 {
+			reply = `{"message":{"data":"cG9zaXRpb24="}}`
+		}
+		_ = m.Respond([]byte(reply))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if value, there, err := leadersValue(t.Context(), nc, "S", "x"); err != nil || !there || string(value) != "position" {
+		t.Errorf("%q, %v, %v", value, there, err)
+	}
+}
+
 // failing cannot write, as a full disk.
 type failing struct{}
 

@@ -61,8 +61,8 @@ func SpareProcessors() {
 	}
 }
 
-// A service's heap: a full batch on its way, and what it is made of; idle links cost
-// little.
+// What a service gives TuneMemory: a full batch on its way and what it is made of, in
+// bytes, and a growth, in percent, with which a thousand links fit 128 MiB.
 const (
 	Memory = 256 << 20
 	Growth = 200
