@@ -41,10 +41,10 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p == nil:
 		a.unknown(r)
-		a.refuse(w, rc, &answer{http.StatusNotFound, "no link takes tickets at this path: it is the path of the link's http_server, /<site>/<link> unless told otherwise"})
+		a.refuse(w, rc, r, &answer{http.StatusNotFound, "no link takes tickets at this path: it is the path of the link's http_server, /<site>/<link> unless told otherwise"})
 		return
 	case !p.open:
-		a.refuse(w, rc, &answer{http.StatusServiceUnavailable, "the link is not ready: post again later"})
+		a.refuse(w, rc, r, &answer{http.StatusServiceUnavailable, "the link is not ready: post again later"})
 		return
 	}
 	e := p.Endpoint
@@ -54,7 +54,7 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="trunkline", charset="UTF-8"`)
 		}
 		e.refused(no, peer)
-		a.refuse(w, rc, no)
+		a.refuse(w, rc, r, no)
 		return
 	}
 	body, no := a.read(rc, r)
@@ -68,7 +68,7 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.budget.give(cap(body))
 		e.refused(no, peer)
-		a.refuse(w, rc, no)
+		a.refuse(w, rc, r, no)
 		return
 	}
 	sum := sha256.Sum256(body)
@@ -85,7 +85,7 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e.book.leave(sum, it)
 	if r.Context().Err() == nil {
-		a.refuse(w, rc, &answer{http.StatusServiceUnavailable, "NATS has not acknowledged the tickets yet: post them again, they count once"})
+		a.refuse(w, rc, r, &answer{http.StatusServiceUnavailable, "NATS has not acknowledged the tickets yet: post them again, they count once"})
 	}
 }
 
@@ -222,19 +222,14 @@ func (e *Endpoint) answered(w http.ResponseWriter, rc *http.ResponseController, 
 		e.book.leave(sum, p)
 		return
 	}
-	text := fmt.Sprintf("stored: %d tickets\n", p.tickets)
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	_ = rc.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	_, err := io.WriteString(w, text)
-	if flushErr := rc.Flush(); err != nil || flushErr != nil {
+	if reply(w, rc, http.StatusOK, fmt.Sprintf("stored: %d tickets\n", p.tickets)) != nil {
 		e.book.leave(sum, p)
 	}
-	_ = rc.SetWriteDeadline(time.Time{})
 }
 
-// refuse answers a post that is not taken.
-func (a *address) refuse(w http.ResponseWriter, rc *http.ResponseController, no *answer) {
+// refuse answers a post that is not taken. A sender that is not done yet is heard
+// to the end, or it would see a reset connection and not the answer.
+func (a *address) refuse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, no *answer) {
 	switch no.code {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
@@ -243,9 +238,24 @@ func (a *address) refuse(w http.ResponseWriter, rc *http.ResponseController, no 
 	case http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close")
 	}
-	// What is left of the body is read for so long.
+	_ = rc.EnableFullDuplex()
 	_ = rc.SetReadDeadline(time.Now().Add(a.timing.stop))
-	http.Error(w, no.why, no.code)
+	if reply(w, rc, no.code, no.why+"\n") == nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+}
+
+// reply writes an answer whole.
+func reply(w http.ResponseWriter, rc *http.ResponseController, code int, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	_ = rc.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
+	w.WriteHeader(code)
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
+	}
+	return rc.Flush()
 }
 
 // refused tells in the link's state what was refused.

@@ -1,10 +1,13 @@
 package post
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -287,6 +290,44 @@ func TestBudget(t *testing.T) {
 	r.door.open()
 	kit.Await(t, "all memory back", func() bool { r.budget.mu.Lock(); defer r.budget.mu.Unlock(); return r.budget.left == maxHeld })
 	r.post("small\n")
+}
+
+// Who is refused in the middle of a body, and writes all of it before reading,
+// gets the answer: not a reset connection.
+func TestRefusedInTheMiddle(t *testing.T) {
+	r := newRig(t)
+	if !r.budget.take(maxHeld) {
+		t.Fatal("there is no room to take")
+	}
+	body := make([]byte, 12<<20)
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		conn, err := net.Dial("tcp", r.Addr(r.end).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		answers := bufio.NewReader(conn)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: trunkline\r\n%sContent-Length: %d\r\n\r\n", r.end.cfg.Path, expect, len(body))
+		if expect != "" {
+			if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+				t.Fatalf("%q, %v", line, err)
+			}
+			answers.ReadString('\n')
+		}
+		if n, err := conn.Write(body); err != nil {
+			t.Fatalf("%q: %d bytes written: %v", expect, n, err)
+		}
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", expect, err)
+		}
+		why, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusServiceUnavailable || string(why) != errFull.Error()+"\n" {
+			t.Errorf("%q: %s, %q, %v", expect, answer.Status, why, err)
+		}
+	}
+	r.budget.give(maxHeld)
 }
 
 // Links share an address. One that goes does not disturb the others, and what is
