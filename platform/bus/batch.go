@@ -39,6 +39,14 @@ func batchID() string {
 	return n.Next()
 }
 
+// sequences are the numbers of a batch's messages as headers have them.
+var sequences = func() (s [maxBatchMessages][]string) {
+	for i := range s {
+		s[i] = []string{strconv.Itoa(i + 1)}
+	}
+	return s
+}()
+
 // publish sends one message, or several as one atomic batch, and waits for the
 // acknowledgement. To begin a batch takes the server half of the time that all of it
 // takes: what more gives meanwhile goes with it; nil: nothing.
@@ -55,21 +63,12 @@ func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg, limit time.Du
 	}
 	defer done()
 	if len(msgs) == 1 {
-		return c.request(ctx, msgs[0])
+		return c.request(ctx, alone(msgs[0]))
 	}
-	// A message that is tried again singly must not look like part of a batch.
-	defer func() {
-		for _, msg := range msgs {
-			msg.Header.Del(headerBatchID)
-			msg.Header.Del(headerBatchSequence)
-			msg.Header.Del(headerBatchCommit)
-		}
-	}()
-	id, sent := batchID(), 0
+	id, sent := []string{batchID()}, 0
 	number := func(msg *nats.Msg) *nats.Msg {
+		msg.Header[headerBatchID], msg.Header[headerBatchSequence] = id, sequences[sent]
 		sent++
-		msg.Header.Set(headerBatchID, id)
-		msg.Header.Set(headerBatchSequence, strconv.Itoa(sent))
 		return msg
 	}
 	if more != nil {
@@ -91,7 +90,15 @@ func (c *Committer) publish(ctx context.Context, msgs []*nats.Msg, limit time.Du
 	}
 	last := number(msgs[len(msgs)-1])
 	last.Header.Set(headerBatchCommit, "1")
+	defer last.Header.Del(headerBatchCommit)
 	return c.request(ctx, last)
+}
+
+// alone takes the marks of a batch off a message that was tried in one.
+func alone(msg *nats.Msg) *nats.Msg {
+	msg.Header.Del(headerBatchID)
+	msg.Header.Del(headerBatchSequence)
+	return msg
 }
 
 // request sends a message that is answered: with an acknowledgement, or with nothing

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -53,6 +54,10 @@ type Committer struct {
 
 	near     bool // NATS is
 	measured time.Time
+
+	// What a batch is made of, for the next one.
+	room   []*commit
+	unique unique
 }
 
 type commit struct {
@@ -61,6 +66,9 @@ type commit struct {
 	size int
 	done chan error
 }
+
+// free are commits that were answered.
+var free = sync.Pool{New: func() any { return &commit{done: make(chan error, 1)} }}
 
 // NewCommitter makes the committer of a stream. Run must run while it is used.
 func (b *Bus) NewCommitter(stream string) *Committer {
@@ -89,25 +97,29 @@ func (c *Committer) Publish(ctx context.Context, msgs ...*nats.Msg) error {
 	}
 	c.waiting.Add(float64(len(msgs)))
 	defer c.waiting.Sub(float64(len(msgs)))
-	dones := make([]chan error, 0, 1)
+	var room [1]*commit
+	queued := room[:0]
 	for len(msgs) > 0 {
 		n, size := cutBatch(msgs)
-		one := &commit{ctx: ctx, msgs: msgs[:n:n], size: size, done: make(chan error, 1)}
+		one := free.Get().(*commit)
+		one.ctx, one.msgs, one.size = ctx, msgs[:n:n], size
 		msgs = msgs[n:]
 		select {
 		case c.queue <- one:
-			dones = append(dones, one.done)
+			queued = append(queued, one)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	var first error
-	for _, done := range dones {
+	for _, one := range queued {
 		select {
-		case err := <-done:
+		case err := <-one.done:
 			if first == nil {
 				first = err
 			}
+			one.ctx, one.msgs = nil, nil
+			free.Put(one)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -143,11 +155,13 @@ func (c *Committer) Run(ctx context.Context) error {
 				return nil
 			}
 		}
-		g := gathered{batch: []*commit{first}, count: len(first.msgs), size: first.size}
+		g := gathered{batch: append(c.room[:0], first), count: len(first.msgs), size: first.size}
 		c.gather(ctx, &g, began)
 		began = time.Now()
 		c.commit(ctx, &g)
-		next = g.next
+		next, c.room = g.next, g.batch
+		clear(c.room)
+		clear(c.unique.msgs)
 		if ctx.Err() != nil {
 			if next != nil {
 				next.done <- ctx.Err()
@@ -251,7 +265,7 @@ func (c *Committer) commit(ctx context.Context, g *gathered) {
 		if g.batch = wanted(g.batch); len(g.batch) == 0 {
 			return
 		}
-		u := distinct(g.batch)
+		u := c.unique.of(g.batch)
 		var more func() []*nats.Msg // what came while the batch was begun
 		if !grown && len(u.msgs) > 1 && !g.full() && c.isNear() {
 			more = func() []*nats.Msg {
@@ -357,11 +371,17 @@ type unique struct {
 	seen map[string]struct{}
 }
 
-func distinct(batch []*commit) *unique {
+// of begins anew.
+func (u *unique) of(batch []*commit) *unique {
+	u.msgs = u.msgs[:0]
 	if len(batch) == 1 && len(batch[0].msgs) == 1 {
-		return &unique{msgs: batch[0].msgs}
+		u.msgs = append(u.msgs, batch[0].msgs[0])
+		return u
 	}
-	u := &unique{seen: make(map[string]struct{})}
+	if u.seen == nil {
+		u.seen = make(map[string]struct{}, maxBatchMessages)
+	}
+	clear(u.seen)
 	u.add(batch)
 	return u
 }

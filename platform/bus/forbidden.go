@@ -29,18 +29,13 @@ type forbidden struct {
 }
 
 type waiting struct {
-	subjects []string
-	cancel   context.CancelCauseFunc
+	msgs   []*nats.Msg
+	cancel context.CancelCauseFunc
 }
 
 // await is told of a publish, and returns its end.
 func (f *forbidden) await(msgs []*nats.Msg, cancel context.CancelCauseFunc) (done func(), err error) {
-	w := &waiting{cancel: cancel}
-	for _, m := range msgs {
-		if n := len(w.subjects); n == 0 || w.subjects[n-1] != m.Subject {
-			w.subjects = append(w.subjects, m.Subject)
-		}
-	}
+	w := &waiting{msgs, cancel}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.deaf != nil {
@@ -83,9 +78,9 @@ func (f *forbidden) tell(err error, inbox string) (told, deaf bool) {
 		return len(f.waiting) > 0, true
 	}
 	for w := range f.waiting {
-		for _, s := range w.subjects {
-			if s == m[2] {
-				w.cancel(fmt.Errorf("%w: allow our NATS user to publish on %s", ErrForbidden, s))
+		for _, msg := range w.msgs {
+			if msg.Subject == m[2] {
+				w.cancel(fmt.Errorf("%w: allow our NATS user to publish on %s", ErrForbidden, m[2]))
 				told = true
 				break
 			}

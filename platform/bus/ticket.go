@@ -44,17 +44,19 @@ type TicketMessage struct {
 // Msg encodes the message for publishing.
 func (m *TicketMessage) Msg() *nats.Msg {
 	m.ID = identity.Message(m.Site, m.Link, m.Origin, m.Offset, m.Payload)
+	// The values of every day share their memory.
+	v := &[...]string{m.ID, m.Received.UTC().Format(time.RFC3339Nano), m.Origin, m.Offset, escapeName(m.Name)}
 	h := nats.Header{
-		jetstream.MsgIDHeader: []string{m.ID},
-		wire.HeaderReceived:   []string{m.Received.UTC().Format(time.RFC3339Nano)},
-		wire.HeaderOrigin:     []string{m.Origin},
-		wire.HeaderOffset:     []string{m.Offset},
+		jetstream.MsgIDHeader: v[0:1:1],
+		wire.HeaderReceived:   v[1:2:2],
+		wire.HeaderOrigin:     v[2:3:3],
+		wire.HeaderOffset:     v[3:4:4],
+	}
+	if m.Name != "" {
+		h[wire.HeaderName] = v[4:5:5]
 	}
 	if !m.Written.IsZero() {
 		h[wire.HeaderWritten] = []string{m.Written.UTC().Format(time.RFC3339Nano)}
-	}
-	if m.Name != "" {
-		h[wire.HeaderName] = []string{escapeName(m.Name)}
 	}
 	if len(m.Preamble) > 0 {
 		h[wire.HeaderPreamble] = []string{base64.StdEncoding.EncodeToString(m.Preamble)}
@@ -160,6 +162,9 @@ const hexUpper = "0123456789ABCDEF"
 
 // escapeName percent-encodes what a header cannot carry.
 func escapeName(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '%' }) {
+		return s
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; c > ' ' && c < 0x7f && c != '%' {
