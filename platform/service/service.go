@@ -61,6 +61,15 @@ func SpareProcessors() {
 	}
 }
 
+// FewProcessors lets Go use half of the processors, unless GOMAXPROCS says how many,
+// in a process whose links all wait for one NATS server: what they do when a commit
+// answers them must not take the processor on which the server begins the next.
+func FewProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
 // What a service gives TuneMemory: a full batch on its way and what it is made of, in
 // bytes, and a growth, in percent, with which a thousand links fit 128 MiB.
 const (
@@ -171,16 +180,20 @@ type Option func(*options)
 // publishes tickets, and makes its committer with Env.Tickets.
 func MaySpool(o *options) { o.maySpool = true }
 
+// ManyLinks is a service of links that wait for NATS at once: it uses FewProcessors,
+// unless NATS is embedded.
+func ManyLinks(o *options) { o.manyLinks = true }
+
 // metricsPorts let services that share a machine and its configuration run side by
 // side; ingest-tcp has the usual one.
 var metricsPorts = map[string]string{"ingest-poll": "9091", "parser": "9092", "sink": "9093"}
 
 // options of a service's process.
 type options struct {
-	maySpool       bool
-	file           string
-	probe, verbose bool
-	log            io.Writer
+	maySpool, manyLinks bool
+	file                string
+	probe, verbose      bool
+	log                 io.Writer
 }
 
 func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecycle.Part, error)) error {
@@ -213,6 +226,9 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 	}
 	defer hub.Close()
 	b, broker := hub, []lifecycle.Part{{Name: "nats", Run: hub.Run}}
+	if sp == nil && o.manyLinks {
+		FewProcessors()
+	}
 	if sp != nil {
 		SpareProcessors()
 		b, broker = sp.Bus(), sp.Parts()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"trunkline.internal/platform/bus"
+	"trunkline.internal/platform/service"
 	"trunkline.internal/proto/wire"
 )
 
@@ -51,6 +53,8 @@ func BenchmarkDurablePublish(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	service.FewProcessors() // as ingest-tcp does
 	ctx, stop := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	b.Cleanup(func() { stop(); running.Wait(); conn.Close() })

@@ -20,5 +20,5 @@ func main() {
 		}
 		env.Reloads(s)
 		return []lifecycle.Part{service.CommitterPart(tickets), {Name: "ingest-tcp", Early: true, Run: s.Run}}, nil
-	}, service.MaySpool)
+	}, service.MaySpool, service.ManyLinks)
 }
