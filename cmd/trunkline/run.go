@@ -75,7 +75,7 @@ const (
 
 func run(ctx context.Context, out io.Writer, f runFlags) error {
 	service.TuneMemory(memory, growth)
-	service.SpareProcessors()
+	service.SpareProcessor()
 	var demo *demo
 	cfg, err := loadRun(f)
 	if err != nil {

@@ -77,15 +77,15 @@ func TestExistingStreams(t *testing.T) {
 	}
 	s, _ := b.JS.Stream(t.Context(), wire.StreamTickets)
 	cfg := s.CachedInfo().Config
-	cfg.MaxAge, cfg.MaxBytes, cfg.Discard = 365*24*time.Hour, 1<<20, jetstream.DiscardOld
+	cfg.MaxAge, cfg.MaxBytes, cfg.Discard, cfg.Duplicates = 365*24*time.Hour, 1<<20, jetstream.DiscardOld, time.Hour
 	if _, err := b.JS.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	connect(t, srv) // again, as every start of every service does
 	s, _ = b.JS.Stream(t.Context(), wire.StreamTickets)
 	got := s.CachedInfo()
-	if got.Config.Discard != jetstream.DiscardNew || got.Config.MaxBytes != DefaultMaxBytes {
-		t.Errorf("not mended: discard %v, %d bytes", got.Config.Discard, got.Config.MaxBytes)
+	if got.Config.Discard != jetstream.DiscardNew || got.Config.MaxBytes != DefaultMaxBytes || got.Config.Duplicates != duplicateWindow {
+		t.Errorf("not mended: discard %v, %d bytes, ids for %s", got.Config.Discard, got.Config.MaxBytes, got.Config.Duplicates)
 	}
 	if got.Config.MaxAge != 365*24*time.Hour || got.State.Msgs != 1 {
 		t.Errorf("lost something: age %v, %d messages", got.Config.MaxAge, got.State.Msgs)

@@ -51,13 +51,14 @@ func TuneMemory(bytes int64, growth int) {
 	}
 }
 
-// SpareProcessors lets Go use two processors more than there are, unless GOMAXPROCS
-// says how many, in a process that embeds NATS: each of its commits waits for a disk,
-// and Go takes back the processor of who waits in a system call only after
-// milliseconds. On two processors two such streams leave none.
-func SpareProcessors() {
+// SpareProcessor lets Go use a processor more than there are, unless GOMAXPROCS says
+// how many, in a process that embeds NATS: each of its commits waits for a disk, and
+// Go takes back the processor of who waits in a system call only after milliseconds.
+// On two processors two such streams leave none. One, not two: those that seem idle
+// collect garbage, in the time of those that commit.
+func SpareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 }
 
@@ -230,7 +231,7 @@ func run(ctx context.Context, name string, o options, build func(*Env) ([]lifecy
 		FewProcessors()
 	}
 	if sp != nil {
-		SpareProcessors()
+		SpareProcessor()
 		b, broker = sp.Bus(), sp.Parts()
 		defer b.Close()
 		// Whoever takes tickets is ready, also without the hub.
