@@ -161,7 +161,7 @@ func (c *Committer) Run(ctx context.Context) error {
 		c.commit(ctx, &g)
 		next, c.room = g.next, g.batch
 		clear(c.room)
-		clear(c.unique.msgs)
+		clear(c.unique.msgs[:cap(c.unique.msgs)])
 		if ctx.Err() != nil {
 			if next != nil {
 				next.done <- ctx.Err()

@@ -45,6 +45,52 @@ func stored(t testing.TB, b *Bus, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
+// Who gives up in the middle takes no answer of somebody else's with it: each message
+// that was acknowledged is there.
+func TestCommitterAnswersItsOwn(t *testing.T) {
+	b := start(t)
+	c := committer(t, b, wire.StreamTickets)
+	const links, each = 50, 40
+	var acknowledged [links * each]bool
+	var publishing sync.WaitGroup
+	for link := range links {
+		publishing.Go(func() {
+			for n := range each {
+				i := link*each + n
+				patience := 10 * time.Second
+				if i%3 > 0 {
+					patience = time.Duration(i%97) * 100 * time.Microsecond
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				err := c.Publish(ctx, message(i, "call"))
+				cancel()
+				if acknowledged[i] = err == nil; i%3 == 0 && err != nil {
+					t.Errorf("message %d: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	publishing.Wait()
+	s, err := b.JS.Stream(t.Context(), wire.StreamTickets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		msg, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there[msg.Header.Get(wire.HeaderOffset)] = true
+	}
+	for i, yes := range acknowledged {
+		if yes && !there[fmt.Sprint(i)] {
+			t.Errorf("message %d was acknowledged and is not there", i)
+		}
+	}
+}
+
 func TestCommitterGathersAndKeepsOrder(t *testing.T) {
 	b := start(t)
 	c := committer(t, b, wire.StreamTickets)
